@@ -1,0 +1,47 @@
+"""Errors that a user can act on.
+
+Every message says what, where, got and expected, and the remedy. Pages and the
+CLI catch `LmtxError` alone and show it; anything else is a bug and propagates.
+"""
+
+from __future__ import annotations
+
+
+class LmtxError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+
+class InputError(LmtxError):
+    """A file, a value or an argument of the user's is not usable (CLI exit code 2)."""
+
+
+class NotFoundError(InputError):
+    """A workspace, document, label, run or job that was named does not exist."""
+
+
+class ShapeError(LmtxError, ValueError):
+    """Arrays that belong together disagree in shape."""
+
+
+class StorageError(LmtxError):
+    """Journal, index or cache can't be read or written."""
+
+
+class LockedError(StorageError):
+    """Another process owns what this one asked for."""
+
+
+class EncoderError(LmtxError):
+    """An encoder can't be loaded, or its weights are not the expected ones."""
+
+
+class TeacherError(LmtxError):
+    """A teacher is misconfigured or can't answer."""
+
+
+class JobCancelled(LmtxError):
+    """The job was asked to stop; what it had committed is kept."""
+
+
+class NothingToDoError(LmtxError):
+    """A step has no input yet; the message names the step that comes first."""
