@@ -1,0 +1,1 @@
+"""The Streamlit shell of LMTX Studio: navigation, services, state, widgets and charts."""

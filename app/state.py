@@ -1,0 +1,81 @@
+"""What a browser session remembers, by typed keys, and links that open one thing.
+
+Nothing that matters lives here: decisions, runs and jobs are in the workspace, so a reload
+loses no more than a filter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from urllib.parse import urlencode
+
+import streamlit as st
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    """A typed entry of the session."""
+
+    name: str
+    default: T
+
+    def get(self) -> T:
+        """Return the entry, or its default."""
+        value: T = st.session_state.get(self.name, self.default)
+        return value
+
+    def set(self, value: T) -> None:
+        """Write the entry."""
+        st.session_state[self.name] = value
+
+    def pop(self) -> T:
+        """Return the entry and forget it."""
+        value: T = st.session_state.pop(self.name, self.default)
+        return value
+
+
+FOLDER: Key[str | None] = Key("lmtx.folder", None)
+"""Folder of the workspace that this session looks at."""
+FLASH: Key[str] = Key("lmtx.flash", "")
+"""A sentence to show once, after the rerun that follows an action."""
+ACTIVE_JOBS: Key[frozenset[str]] = Key("lmtx.active_jobs", frozenset())
+"""Jobs that were queued or running at the last look."""
+REVIEW_DOCUMENT: Key[str | None] = Key("lmtx.review.document", None)
+"""The document open in the review."""
+REVIEW_SELECTED: Key[str | None] = Key("lmtx.review.selected", None)
+"""The candidate whose definition shows."""
+REVIEW_POLICY: Key[str] = Key("lmtx.review.policy", "default")
+REVIEW_SKIPPED: Key[tuple[str, ...]] = Key("lmtx.review.skipped", ())
+"""Documents put aside in this session."""
+REVIEW_SAVED: Key[str] = Key("lmtx.review.saved", "")
+"""What the last key did, in words."""
+REVIEW_STARTED: Key[float] = Key("lmtx.review.started", 0.0)
+REVIEW_COUNT: Key[int] = Key("lmtx.review.count", 0)
+"""Decisions made since this session began to review."""
+
+
+def param(name: str) -> str | None:
+    """Value of a query parameter of the page's address, or None."""
+    value = st.query_params.get(name)
+    return value or None
+
+
+def set_param(name: str, value: str | None) -> None:
+    """Put a query parameter into the page's address, so that the view has a link."""
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
+
+
+def link(page: str, **params: str) -> str:
+    """Address of a page, relative to the app's root."""
+    return f"/{page}?{urlencode(params)}" if params else f"/{page}"
+
+
+def go(page: str, **params: str) -> None:
+    """Open a page, with query parameters; does not return."""
+    st.switch_page(f"../pages/{page}.py", query_params=params or None)
