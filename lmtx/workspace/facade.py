@@ -1,0 +1,486 @@
+"""The workspace: what can be done with one project, each thing in one call.
+
+Heavy libraries (torch, sentence-transformers, chromadb) are imported by the calls that need them.
+A `Workspace` may be used from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from lmtx.config import Settings, home
+from lmtx.ingest import ColumnMap, Preview, Source
+from lmtx.jobs import Job, WarmPool
+from lmtx.review.models import Policy, ReviewItem
+from lmtx.types import Decision, Document, Label, Progress, Role, Run, State, no_progress
+from lmtx.workspace import browsing, importing, learning, reviewing, tagging
+from lmtx.workspace.models import (
+    DocumentDetail,
+    Example,
+    Hit,
+    ImportReport,
+    LabelDetail,
+    Status,
+    Tag,
+    TeachPreview,
+    WorkspaceInfo,
+)
+from lmtx.workspace.parts import Parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lmtx.cycle import CycleReport
+    from lmtx.journal import DocumentRow, Journal, LabelRow, Page, PairRow
+    from lmtx.teacher import JudgeReport
+
+OnBad = Literal["stop", "skip"]
+
+
+class Workspace:
+    """One project in one folder.
+
+    Make one with `create`, open it with `open`; both are context managers. Everything durable is in
+    the journal; the Chroma index is a view that this process keeps in step if it owns it.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    # ---- opening ------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, folder: Path | str, name: str = "", **settings: Any) -> Workspace:
+        """Make a workspace in a folder that holds none, and open it.
+
+        Raises
+        ------
+        InputError
+            If the folder already holds a workspace or other files, or a setting is not usable.
+        """
+        return cls(Parts.create(Path(folder), name, settings))
+
+    @classmethod
+    def open(cls, folder: Path | str, own_index: bool | None = None) -> Workspace:
+        """Open the workspace in a folder.
+
+        Parameters
+        ----------
+        folder : path
+            Its folder.
+        own_index : bool, optional
+            Whether this process is to own the Chroma index: True raises `LockedError` where another
+            does; None takes it where it is free, when it is first needed; False never does.
+        """
+        return cls(Parts.open(Path(folder), own_index))
+
+    def close(self) -> None:
+        """Give up the index and the database. Jobs go on."""
+        self._parts.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @staticmethod
+    def list_workspaces(root: Path | None = None) -> list[WorkspaceInfo]:
+        """List the workspaces in a folder (default: `lmtx.config.home()`), by name."""
+        return browsing.list_workspaces(root or home())
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the workspace."""
+        return self._parts.folder
+
+    @property
+    def settings(self) -> Settings:
+        """Settings as they stand; change them with `update_settings`."""
+        return self._parts.settings
+
+    @property
+    def journal(self) -> Journal:
+        """The record of everything; see `lmtx.journal`."""
+        return self._parts.journal
+
+    def update_settings(self, **values: Any) -> Settings:
+        """Change settings by name; `InputError` where one is not usable or can't change any more."""
+        return self._parts.update_settings(values)
+
+    def status(self) -> Status:
+        """State of the workspace and the next best step."""
+        return browsing.status(self._parts)
+
+    # ---- data in ------------------------------------------------------------------------------
+
+    def preview(
+        self, source: Source, kind: Literal["corpus", "labels"], columns: ColumnMap | None = None
+    ) -> Preview:
+        """Show how a file would be read; nothing is written."""
+        return importing.preview(self._parts, source, kind, columns)
+
+    def import_corpus(
+        self,
+        source: Source,
+        columns: ColumnMap | None = None,
+        *,
+        labels_are: Literal["gold", "completed", "none"] = "gold",
+        on_bad: OnBad = "stop",
+        delete_missing: bool = False,
+        create_labels: bool = False,
+        progress: Progress = no_progress,
+    ) -> ImportReport:
+        """Import documents, all or nothing.
+
+        Parameters
+        ----------
+        source : path or UploadedBytes
+            What to read.
+        columns : ColumnMap, optional
+            Which column is what; guessed where None.
+        labels_are : {"gold", "completed", "none"}
+            What labels in the file are: for evaluation only, settled by people (theirs to train on),
+            or to be ignored.
+        on_bad : {"stop", "skip"}
+            What a bad row does: end the import with nothing written, or be left out.
+        delete_missing : bool
+            Delete the documents that the file does not have.
+        create_labels : bool
+            Make labels of the names in the file that no label has.
+        progress : callable
+            Called with (done, total, message); total is 0 where it is not known.
+
+        Raises
+        ------
+        InputError
+            If a row is bad and `on_bad` is "stop", or the file can't be read.
+        """
+        return importing.import_corpus(
+            self._parts,
+            source,
+            columns,
+            labels_are=labels_are,
+            on_bad=on_bad,
+            delete_missing=delete_missing,
+            create_labels=create_labels,
+            progress=progress,
+        )
+
+    def import_labels(
+        self,
+        source: Source,
+        columns: ColumnMap | None = None,
+        *,
+        on_bad: OnBad = "stop",
+        delete_missing: bool = False,
+        progress: Progress = no_progress,
+    ) -> ImportReport:
+        """Import a label set, all or nothing; parameters as for `import_corpus`."""
+        return importing.import_labels(
+            self._parts, source, columns, on_bad=on_bad, delete_missing=delete_missing, progress=progress
+        )
+
+    def import_decisions(
+        self, source: Source, reviewer: str | None = None, progress: Progress = no_progress
+    ) -> ImportReport:
+        """Import decisions as `export("decisions")` writes them; those already there are left out.
+
+        `reviewer` replaces the reviewer in the file, and is needed where the file names none.
+        """
+        return importing.import_decisions(self._parts, source, reviewer, progress)
+
+    def import_demo(self, progress: Progress = no_progress) -> ImportReport:
+        """Import the demo corpus and its label set (a library catalogue, made for this product)."""
+        return importing.import_demo(self._parts, progress)
+
+    def embed(self, progress: Progress = no_progress) -> int:
+        """Encode the documents and labels that have no vector yet; returns how many."""
+        return self._parts.embed_all(progress)
+
+    # ---- index --------------------------------------------------------------------------------
+
+    def sync_index(self, progress: Progress = no_progress) -> int:
+        """Bring the Chroma index up to the journal; returns the items written.
+
+        Does nothing where another process owns the index: the owner catches up by itself.
+        """
+        return self._parts.sync_index(progress)
+
+    def sync_soon(self) -> None:
+        """Bring the index up to the journal in the background, if this process owns it."""
+        self._parts.sync_soon()
+
+    def rebuild_index(self, progress: Progress = no_progress) -> int:
+        """Build the Chroma index anew from the journal; returns the items written."""
+        return self._parts.rebuild_index(progress)
+
+    # ---- looking around -----------------------------------------------------------------------
+
+    def documents_page(
+        self,
+        *,
+        query: str = "",
+        role: Role | None = None,
+        label_id: str | None = None,
+        state: State | None = None,
+        completed: bool | None = None,
+        page: int = 0,
+        page_size: int = 50,
+    ) -> Page[DocumentRow]:
+        """One page of the documents that match all filters."""
+        return self.journal.documents_page(
+            query=query,
+            role=role,
+            label_id=label_id,
+            state=state,
+            completed=completed,
+            page=page,
+            page_size=page_size,
+        )
+
+    def labels_page(
+        self,
+        *,
+        query: str = "",
+        parent: str | None = None,
+        sort: str = "name",
+        descending: bool = False,
+        page: int = 0,
+        page_size: int = 50,
+    ) -> Page[LabelRow]:
+        """One page of the labels that match."""
+        return self.journal.labels_page(
+            query=query, parent=parent, sort=sort, descending=descending, page=page, page_size=page_size
+        )
+
+    def document_detail(self, document_id: str, *, predict: bool = True) -> DocumentDetail:
+        """Return one document with its pseudo labels, predictions, history and similar documents."""
+        return browsing.document_detail(self._parts, document_id, predict=predict)
+
+    def label_detail(self, label_id: str) -> LabelDetail:
+        """One label with its place, counts, examples and neighbours."""
+        return browsing.label_detail(self._parts, label_id)
+
+    def label_pairs(self, label_id: str, state: State | None = None, page: int = 0) -> Page[PairRow]:
+        """One page of a label's pairs, with document titles."""
+        return self.journal.label_pairs(label_id, state=state, page=page)
+
+    def search(
+        self,
+        text: str,
+        mode: Literal["keyword", "semantic"] = "keyword",
+        n: int = 20,
+        *,
+        label_id: str | None = None,
+        state: State | None = None,
+    ) -> list[Hit]:
+        """Find documents by words, or by meaning; optionally those where a label has a state."""
+        return browsing.search(self._parts, text, mode, n, label_id=label_id, state=state)
+
+    def find_labels(self, query: str, limit: int = 20, document_id: str | None = None) -> list[Label]:
+        """Find labels by any word of name, alias or definition.
+
+        With `document_id`, labels already accepted there are left out, and an empty query gives the
+        labels that the tagger ranks next for that document.
+        """
+        return browsing.find_labels(self._parts, query, limit, document_id)
+
+    def label_path(self, label_id: str) -> tuple[str, ...]:
+        """Names of the broader labels, topmost first."""
+        return self._parts.label_paths().get(label_id, ())
+
+    # ---- learning -----------------------------------------------------------------------------
+
+    def teach_preview(
+        self, teacher: str | None = None, top_k: int | None = None, limit_docs: int | None = None
+    ) -> TeachPreview:
+        """Say what `teach` with these arguments would ask, and what of it is answered already."""
+        return learning.teach_preview(self._parts, teacher, top_k, limit_docs)
+
+    def teach(
+        self,
+        teacher: str | None = None,
+        top_k: int | None = None,
+        limit_docs: int | None = None,
+        *,
+        budget_pairs: int | None = None,
+        progress: Progress = no_progress,
+    ) -> JudgeReport:
+        """Ask the teacher about the shortlist of each train document; no pair twice."""
+        return learning.teach(
+            self._parts, teacher, top_k, limit_docs, budget_pairs=budget_pairs, progress=progress
+        )
+
+    def train(self, progress: Progress = no_progress, **config: Any) -> Run:
+        """Train student and tagger on what is known now; promoted unless a gate says no."""
+        return learning.train(self._parts, progress, config)
+
+    def cycle(
+        self,
+        teacher: str | None = None,
+        rounds: int | None = None,
+        limit_docs: int | None = None,
+        seed: int | None = None,
+        progress: Progress = no_progress,
+    ) -> CycleReport:
+        """Run rounds of shortlist, judge, train, score, until the held-out score stops improving."""
+        return learning.cycle(self._parts, teacher, rounds, limit_docs, seed, progress)
+
+    def runs(self) -> list[Run]:
+        """All trainings, newest first."""
+        return self.journal.runs()
+
+    def promote(self, run_id: str) -> None:
+        """Make a run the one that predicts; an older run rolls back."""
+        learning.promote(self._parts, run_id)
+
+    # ---- measuring ----------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        split: Literal["test", "train"] = "test",
+        system: str = "tagger",
+        limit_docs: int | None = None,
+        progress: Progress = no_progress,
+    ) -> dict[str, float]:
+        """Ranking metrics against gold.
+
+        Parameters
+        ----------
+        split : {"test", "train"}
+            Documents of the file's split that have gold labels.
+        system : str
+            "tagger" (the promoted run), "student", "zero-shot", or the id of a run.
+        limit_docs : int, optional
+            Only the first so many documents.
+
+        Returns
+        -------
+        dict
+            "P@1", "P@3", "P@5", "R@10", "nDCG@5" as fractions, "n_docs", "n_labels".
+        """
+        return learning.evaluate(self._parts, split, system, limit_docs, progress)
+
+    def label_quality(
+        self, system: str = "tagger", cut: int | float | None = None, progress: Progress = no_progress
+    ) -> pd.DataFrame:
+        """Precision, recall, F1 and support of every label against gold of the test split.
+
+        Columns label_id, name, precision, recall, f1, support, n_predicted; kept per run, so that a
+        second call is quick. `cut` is a number of tags per document (int) or a probability (float);
+        None: 5 tags, or fewer where documents have fewer in gold.
+        """
+        return learning.label_quality(self._parts, system, cut, progress)
+
+    def label_outcomes(
+        self, label_id: str, outcome: Literal["tp", "fp", "fn"], system: str = "tagger", limit: int = 50
+    ) -> list[Example]:
+        """Documents where a label was rightly predicted, wrongly predicted, or missed."""
+        return learning.label_outcomes(self._parts, label_id, outcome, system, limit)
+
+    # ---- reviewing ----------------------------------------------------------------------------
+
+    def next_documents(
+        self,
+        policy: Policy = "default",
+        reviewer: str | None = None,
+        n: int = 1,
+        after: Sequence[str] = (),
+    ) -> list[ReviewItem]:
+        """Return the next documents to review; `after` names documents to pass over (seen, skipped)."""
+        return reviewing.next_documents(self._parts, policy, reviewer, n, after)
+
+    def review_item(self, document_id: str, policy: Policy = "default") -> ReviewItem:
+        """One document as `next_documents` shows it."""
+        return reviewing.review_item(self._parts, document_id, policy)
+
+    def decide(self, decisions: Sequence[Decision]) -> list[int]:
+        """Record decisions, all or none; durable when this returns. Returns sequence numbers."""
+        return reviewing.decide(self._parts, decisions)
+
+    def complete(
+        self,
+        document_id: str,
+        reviewer: str,
+        accepted: Collection[str] = (),
+        rejected: Collection[str] = (),
+        policy: str = "default",
+        inclusion_probability: float | None = None,
+    ) -> list[int]:
+        """Settle a document as a whole: its accepted and rejected labels, and that none is missing.
+
+        One atomic record, undone as one.
+        """
+        return reviewing.complete(
+            self._parts, document_id, reviewer, accepted, rejected, policy, inclusion_probability
+        )
+
+    def undo(self, reviewer: str) -> list[Decision]:
+        """Take back the reviewer's newest standing step; returns the decisions taken back."""
+        return reviewing.undo(self._parts, reviewer)
+
+    def review_stats(self, reviewer: str) -> dict[str, float]:
+        """Return "decisions_today", "documents_today", "per_minute" (last ten minutes), "completed"."""
+        return reviewing.stats(self._parts, reviewer)
+
+    # ---- using --------------------------------------------------------------------------------
+
+    def predict(
+        self, texts: Sequence[Document | str], top_k: int = 5, system: str = "tagger", words: bool = True
+    ) -> list[list[Tag]]:
+        """Tag texts: the best labels of each, best first.
+
+        Without a promoted run the zero-shot ranking answers. `words=False` leaves out the words and
+        parts, which is quicker for many texts.
+        """
+        return tagging.predict(self._parts, texts, top_k, system, words)
+
+    def export(
+        self,
+        what: Literal["corpus", "pairs", "decisions", "model"],
+        format: str,
+        out: Path | str,
+        progress: Progress = no_progress,
+    ) -> Path:
+        """Write the corpus with its tags, the pairs, the decisions, or the promoted model.
+
+        `format` is "csv", "jsonl" or "parquet"; the model is a folder ("folder") or "zip".
+        """
+        return learning.export(self._parts, what, format, Path(out), progress)
+
+    # ---- jobs ---------------------------------------------------------------------------------
+
+    def start_job(
+        self, verb: str, params: Mapping[str, Any] | None = None, warm: WarmPool | None = None
+    ) -> str:
+        """Start long work in a process of its own; returns the job's id.
+
+        `verb` is the name of a method that takes `progress`; `params` its other arguments as JSON.
+        """
+        return self._parts.job_store.start(verb, dict(params or {}), warm)
+
+    def jobs(self, limit: int = 20) -> list[Job]:
+        """Jobs, newest first."""
+        return self._parts.jobs(limit)
+
+    def job(self, job_id: str) -> Job:
+        """One job."""
+        return self._parts.job_store.get(job_id)
+
+    def cancel_job(self, job_id: str) -> None:
+        """Ask a job to stop; what it committed stays."""
+        self._parts.job_store.cancel(job_id)
+
+    def resume_job(self, job_id: str, warm: WarmPool | None = None) -> str:
+        """Go on with a job that was interrupted, cancelled or failed; the same id."""
+        return self._parts.job_store.resume(job_id, warm)
+
+    def job_log(self, job_id: str, tail: int = 4000) -> str:
+        """Return the end of a job's log."""
+        return self._parts.job_store.log(job_id, tail)
