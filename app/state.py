@@ -55,6 +55,15 @@ REVIEW_SAVED: Key[str] = Key("lmtx.review.saved", "")
 REVIEW_STARTED: Key[float] = Key("lmtx.review.started", 0.0)
 REVIEW_COUNT: Key[int] = Key("lmtx.review.count", 0)
 """Decisions made since this session began to review."""
+REVIEWER: Key[str] = Key("lmtx.reviewer", "")
+"""Who reviews in this session, if not the workspace's usual reviewer."""
+
+
+def forget_workspace() -> None:
+    """Forget what the session remembers of the workspace it looked at."""
+    for name in [n for n in st.session_state if isinstance(n, str)]:
+        if name not in (REVIEWER.name, FLASH.name):
+            del st.session_state[name]
 
 
 def param(name: str) -> str | None:

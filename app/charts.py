@@ -1,0 +1,180 @@
+"""DataFrame -> plotly figure. One template by day and by night; colours mean one thing each.
+
+Titles state the finding. Words from files are escaped, as plotly reads a little HTML.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+MEANING = {
+    "accepted": ("#007a5a", "#3fc39a"),
+    "rejected": ("#b84e00", "#f08a4b"),
+    "proposed": ("#0072b2", "#6cb8ea"),
+    "unsure": ("#9a6b00", "#e6b84d"),
+    "teacher": ("#a3487f", "#dd9ac0"),
+    "student": ("#2f7fb0", "#7cc4ee"),
+    "quiet": ("#8f897b", "#8b887f"),
+}
+_PARTS = ("student", "proposed", "accepted", "unsure", "teacher", "rejected")
+
+
+def colour(meaning: str, dark: bool) -> str:
+    """Colour of a meaning in a theme."""
+    return MEANING[meaning][1 if dark else 0]
+
+
+def _plain(text: object) -> str:
+    return html.escape(str(text), quote=False)
+
+
+def _frame(figure: go.Figure, title: str, dark: bool, height: int) -> go.Figure:
+    ink, line = ("#e6e3dc", "rgba(220,215,200,.16)") if dark else ("#28261f", "rgba(90,85,70,.16)")
+    axis = {"gridcolor": line, "zeroline": False, "linecolor": line, "ticks": "", "automargin": True}
+    figure.update_layout(
+        title={"text": _plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}},
+        font={"family": "Source Sans, sans-serif", "size": 13, "color": ink},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 8, "r": 24, "t": 44, "b": 40},
+        height=height,
+        showlegend=False,
+        xaxis=axis,
+        yaxis=axis,
+        hoverlabel={"font": {"size": 13}},
+        dragmode=False,
+    )
+    return figure
+
+
+def forest(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
+    """Precision of labels with intervals, most certain order left to the caller.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        label_id, name, precision, low, high (fractions), n_predicted; drawn from top to bottom.
+    title : str
+        The finding.
+    dark : bool
+        Theme.
+    """
+    rows = frame.iloc[::-1]
+    percent = 100 * rows["precision"]
+    figure = go.Figure(
+        go.Scatter(
+            x=percent,
+            y=[_plain(n) if len(str(n)) < 34 else _plain(str(n)[:32]) + "…" for n in rows["name"]],
+            mode="markers",
+            marker={"color": colour("student", dark), "size": 8},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": 100 * rows["high"] - percent,
+                "arrayminus": percent - 100 * rows["low"],
+                "color": colour("quiet", dark),
+                "thickness": 1.4,
+                "width": 0,
+            },
+            customdata=list(zip(rows["label_id"], rows["n_predicted"], strict=True)),
+            hovertemplate="%{y}: %{x:.1f} % of %{customdata[1]} given<extra></extra>",
+        )
+    )
+    _frame(figure, title, dark, 90 + 22 * max(len(rows), 4))
+    figure.update_xaxes(title="precision, %", range=[-2, 102])
+    figure.update_yaxes(type="category", showgrid=False)
+    return figure
+
+
+def spread(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
+    """Precision against recall, a point a label, area by support; `customdata` carries the label id.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        label_id, name, precision, recall (fractions), support.
+    title : str
+        The finding.
+    dark : bool
+        Theme.
+    """
+    known = frame.dropna(subset=["precision", "recall"])
+    biggest = max(float(known["support"].max()) if len(known) else 1.0, 1.0)
+    figure = go.Figure(
+        go.Scatter(
+            x=100 * known["recall"],
+            y=100 * known["precision"],
+            mode="markers",
+            marker={
+                "size": known["support"],
+                "sizemode": "area",
+                "sizeref": 2 * biggest / 26**2,
+                "sizemin": 3,
+                "color": colour("student", dark),
+                "opacity": 0.6,
+                "line": {"width": 0},
+            },
+            customdata=[[i, _plain(n), s] for i, n, s in zip(known["label_id"], known["name"], known["support"], strict=True)],
+            hovertemplate="%{customdata[1]}<br>precision %{y:.0f} %, recall %{x:.0f} %, "
+            "%{customdata[2]} in gold<extra></extra>",
+        )
+    )
+    _frame(figure, title, dark, 380)
+    figure.update_xaxes(title="recall, %", range=[-3, 103])
+    figure.update_yaxes(title="precision, %", range=[-3, 103])
+    return figure
+
+
+def curve(frame: pd.DataFrame, title: str, *, metric: str, dark: bool = False) -> go.Figure:
+    """Metric of each run in order of time, the promoted one marked.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        run, value (fraction), promoted (bool), note.
+    title : str
+        The finding.
+    metric : str
+        Name on the axis.
+    dark : bool
+        Theme.
+    """
+    values = 100 * frame["value"]
+    promoted = frame["promoted"].astype(bool)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=frame["run"],
+        y=values,
+        mode="lines+markers",
+        line={"color": colour("student", dark), "width": 2},
+        marker={"size": [11 if p else 7 for p in promoted], "symbol": ["diamond" if p else "circle" for p in promoted]},
+        customdata=[[_plain(n)] for n in frame["note"]],
+        hovertemplate="%{x}: %{y:.1f} %<br>%{customdata[0]}<extra></extra>",
+    )
+    for run, value in zip(frame["run"][promoted], values[promoted], strict=True):
+        figure.add_annotation(x=run, y=value, text="in use", showarrow=False, yshift=16)
+    _frame(figure, title, dark, 280)
+    figure.update_xaxes(title="run", type="category")
+    figure.update_yaxes(title=f"{_plain(metric)}, %", rangemode="tozero")
+    return figure
+
+
+def parts(names: Sequence[str], values: Sequence[float], title: str, *, dark: bool = False) -> go.Figure:
+    """What each part adds to a score, as bars left and right of zero."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(values),
+            y=[_plain(n) for n in names],
+            orientation="h",
+            marker={"color": [colour(_PARTS[i % len(_PARTS)], dark) for i in range(len(names))]},
+            hovertemplate="%{y}: %{x:+.2f}<extra></extra>",
+        )
+    )
+    _frame(figure, title, dark, 90 + 28 * max(len(names), 1))
+    figure.update_xaxes(title="share of the score", zeroline=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure

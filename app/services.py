@@ -1,0 +1,138 @@
+"""What all sessions of the server share: open workspaces, the warm worker, the loaded encoder."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import state
+from lmtx.config import find_workspace, home, remember_workspace
+from lmtx.errors import LmtxError, NotFoundError
+from lmtx.jobs import Job, WarmPool
+from lmtx.types import Role
+from lmtx.workspace import Status, Workspace, WorkspaceInfo
+
+ROLES: dict[Role, str] = {"train": "to learn from", "held_out": "held out", "reserve": "reserve", "test": "test"}
+
+
+@st.cache_resource(show_spinner=False)
+def _open(folder: str) -> Workspace:
+    """One open workspace a folder and server: it owns the index and the loaded models."""
+    workspace = Workspace.open(folder)
+    preload(workspace)
+    return workspace
+
+
+@st.cache_resource(show_spinner=False)
+def warm_pool() -> WarmPool:
+    """One spare process that has imported what training needs, so that a retrain starts at once."""
+    return WarmPool(1)
+
+
+def preload(workspace: Workspace) -> None:
+    """Load encoder and tagger in the background, so that the first prediction does not wait."""
+
+    def load() -> None:
+        try:
+            if workspace.status().counts.get("labels"):
+                workspace.predict(["warm up"], top_k=1, words=False)
+        except LmtxError:
+            return  # the page that needs it will say what is missing
+
+    threading.Thread(target=load, name="lmtx-preload", daemon=True).start()
+
+
+def workspaces() -> list[WorkspaceInfo]:
+    """Workspaces at home, by name."""
+    return Workspace.list_workspaces()
+
+
+def current() -> Workspace | None:
+    """The workspace that this session looks at, or None where there is none yet."""
+    folder = state.FOLDER.get()
+    if folder is None:
+        try:
+            folder = str(find_workspace().resolve())
+        except NotFoundError:
+            found = workspaces()
+            if not found:
+                return None
+            folder = str(found[0].folder.resolve())
+        state.FOLDER.set(folder)
+    try:
+        return _open(folder)
+    except NotFoundError:
+        state.FOLDER.set(None)
+        return None
+
+
+def switch(folder: Path | str) -> None:
+    """Look at another workspace from now on, and remember it for the command line."""
+    state.forget_workspace()
+    state.FOLDER.set(str(Path(folder).resolve()))
+    remember_workspace(Path(folder))
+
+
+def create(name: str) -> Workspace:
+    """Make a workspace of that name at home and look at it."""
+    slug = re.sub(r"[^\w]+", "-", name.strip().lower()).strip("-") or "workspace"
+    folder = home() / slug
+    number = 2
+    while folder.exists():
+        folder = home() / f"{slug}-{number}"
+        number += 1
+    Workspace.create(folder, name=name.strip() or slug).close()
+    switch(folder)
+    return _open(str(folder.resolve()))
+
+
+def create_demo() -> None:
+    """Make the demo workspace and start to fill it."""
+    workspace = create("Demo library")
+    start(workspace, "demo", {})
+
+
+def start(workspace: Workspace, verb: str, params: Mapping[str, Any]) -> str:
+    """Start a job; a spare process takes it if one is warm."""
+    return workspace.start_job(verb, params, warm_pool())
+
+
+def resume(workspace: Workspace, job_id: str) -> str:
+    """Go on with a job."""
+    return workspace.resume_job(job_id, warm_pool())
+
+
+def active_jobs(workspace: Workspace) -> list[Job]:
+    """Jobs that run or wait, oldest first."""
+    return [job for job in reversed(workspace.jobs()) if job.active]
+
+
+def uploaded(workspace: Workspace, name: str, data: bytes) -> Path:
+    """Keep an uploaded file in the workspace's folder, where a job can read it."""
+    folder = workspace.folder / "uploads"
+    folder.mkdir(exist_ok=True)
+    path = folder / (re.sub(r"[^\w.\-]+", "_", Path(name).name).lstrip(".") or "upload")
+    path.write_bytes(data)
+    return path
+
+
+def reviewer(workspace: Workspace) -> str:
+    """Name written beside the decisions of this session."""
+    return state.REVIEWER.get() or workspace.settings.reviewer or "reviewer"
+
+
+def status(workspace: Workspace) -> Status:
+    """State of the workspace."""
+    return workspace.status()
+
+
+def after(workspace: Workspace, finished: Callable[[], None] | None = None) -> None:
+    """Catch up with what a job wrote: the index in the background."""
+    workspace.sync_soon()
+    if finished is not None:
+        finished()

@@ -1,0 +1,50 @@
+"""The side: workspace picker, navigation in groups, running jobs, the reviewer's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from app import services, state
+from app.widgets import errors, jobs
+from app.widgets.inert import escape
+
+
+def draw(groups: Mapping[str, Sequence[StreamlitPage]]) -> None:
+    """Draw the side of every screen."""
+    with st.sidebar:
+        st.html('<div class="lx-brand">LMTX Studio</div>')
+        with errors.shown():
+            _picker()
+        for group, pages in groups.items():
+            st.html(f'<div class="lx-group">{escape(group)}</div>')
+            for page in pages:
+                st.page_link(page)
+        with st.container(key="lx_foot"), errors.shown():
+            workspace = services.current()
+            if workspace is not None:
+                jobs.watch(workspace)
+                st.html(f'<div class="lx-foot">Reviewer: {escape(services.reviewer(workspace))}</div>')
+
+
+def _picker() -> None:
+    """Choose the workspace; only there once one exists."""
+    found = {str(info.folder.resolve()): info for info in services.workspaces()}
+    current = state.FOLDER.get() or (services.current() and state.FOLDER.get())
+    if not found or current is None:
+        return
+    folders = list(found) if current in found else [current, *found]
+    chosen = st.selectbox(
+        "Workspace",
+        folders,
+        index=folders.index(current),
+        format_func=lambda f: found[f].name if f in found else Path(f).name,
+        label_visibility="collapsed",
+        key=f"lx_workspace_{current}",
+    )
+    if chosen != current:
+        services.switch(chosen)
+        st.rerun()
