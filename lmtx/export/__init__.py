@@ -1,0 +1,5 @@
+"""What leaves the workspace: tables and model folders."""
+
+from lmtx.export.tables import TABLE_FORMATS, safe_cell, write_table
+
+__all__ = ["TABLE_FORMATS", "safe_cell", "write_table"]
