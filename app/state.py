@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from lmtx.review.models import ReviewItem
+
 T = TypeVar("T")
 
 
@@ -43,18 +45,23 @@ FLASH: Key[str] = Key("lmtx.flash", "")
 """A sentence to show once, after the rerun that follows an action."""
 ACTIVE_JOBS: Key[frozenset[str]] = Key("lmtx.active_jobs", frozenset())
 """Jobs that were queued or running at the last look."""
-REVIEW_DOCUMENT: Key[str | None] = Key("lmtx.review.document", None)
-"""The document open in the review."""
+REVIEW_ITEM: Key[ReviewItem | None] = Key("lmtx.review.item", None)
+"""The document open in the review, with its candidates."""
 REVIEW_SELECTED: Key[str | None] = Key("lmtx.review.selected", None)
 """The candidate whose definition shows."""
-REVIEW_POLICY: Key[str] = Key("lmtx.review.policy", "default")
 REVIEW_SKIPPED: Key[tuple[str, ...]] = Key("lmtx.review.skipped", ())
 """Documents put aside in this session."""
 REVIEW_SAVED: Key[str] = Key("lmtx.review.saved", "")
 """What the last key did, in words."""
-REVIEW_STARTED: Key[float] = Key("lmtx.review.started", 0.0)
-REVIEW_COUNT: Key[int] = Key("lmtx.review.count", 0)
-"""Decisions made since this session began to review."""
+REVIEW_ERROR: Key[str] = Key("lmtx.review.error", "")
+"""Why the last key did nothing."""
+REVIEW_HELP: Key[bool] = Key("lmtx.review.help", False)
+REVIEW_SEARCH: Key[int] = Key("lmtx.review.search", 0)
+"""Number of the search line; a new one is empty."""
+PRECISION_LABEL: Key[str | None] = Key("lmtx.precision.label", None)
+"""The label chosen in a plot."""
+IMPORTED: Key[frozenset[str]] = Key("lmtx.imported", frozenset())
+"""Kinds of import that this session started, whose reports it shows."""
 REVIEWER: Key[str] = Key("lmtx.reviewer", "")
 """Who reviews in this session, if not the workspace's usual reviewer."""
 

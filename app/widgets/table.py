@@ -40,7 +40,7 @@ def table(
     columns: Mapping[str, Any] | None = None,
     height: int | None = None,
 ) -> str | None:
-    """Draw a table and return the id of the row that was opened, if any.
+    """Draw a table and return the id of the row that was clicked, if any.
 
     Parameters
     ----------
@@ -64,10 +64,10 @@ def table(
         height=height or "auto",
         column_config=dict(columns or {}),
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-cell",
     )
-    chosen = event.selection.rows
-    return ids[chosen[0]] if chosen and chosen[0] < len(ids) else None
+    chosen = event.selection.cells
+    return ids[chosen[0][0]] if chosen and chosen[0][0] < len(ids) else None
 
 
 def number(label: str, help: str | None = None) -> Any:

@@ -1,0 +1,182 @@
+"""What the keys of the review do: each records at once and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec
+
+import streamlit as st
+
+from app import services, state
+from lmtx.errors import LmtxError
+from lmtx.review.models import Policy, ReviewItem
+from lmtx.types import Action, Decision, PairState
+from lmtx.workspace import Workspace
+
+P = ParamSpec("P")
+
+
+def reported(do: Callable[P, None]) -> Callable[P, None]:
+    """Keep the message of an `LmtxError` for the screen: callbacks can't draw."""
+
+    @wraps(do)
+    def safely(*args: P.args, **kwargs: P.kwargs) -> None:
+        state.REVIEW_ERROR.set("")
+        try:
+            do(*args, **kwargs)
+        except LmtxError as error:
+            state.REVIEW_SAVED.set("")
+            state.REVIEW_ERROR.set(str(error))
+
+    return safely
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands of the open document's labels.
+
+    accepted, rejected : ids of labels decided by people
+    added : ids of accepted labels that are no candidates
+    """
+
+    accepted: frozenset[str]
+    rejected: frozenset[str]
+    added: tuple[str, ...]
+
+    @classmethod
+    def of(cls, item: ReviewItem, pairs: list[PairState]) -> Standing:
+        """Read it from the pairs of the document."""
+        accepted = frozenset(p.label_id for p in pairs if p.decision == "accept")
+        shown = {c.label_id for c in item.candidates}
+        return cls(
+            accepted,
+            frozenset(p.label_id for p in pairs if p.decision == "reject"),
+            tuple(sorted(accepted - shown)),
+        )
+
+
+def _decision(workspace: Workspace, item: ReviewItem, label_id: str | None, action: Action) -> Decision:
+    return Decision(
+        document_id=item.document.id,
+        label_id=label_id,
+        action=action,
+        reviewer=services.reviewer(workspace),
+        policy=item.policy,
+        inclusion_probability=item.inclusion_probability,
+    )
+
+
+@reported
+def toggle(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
+    """Accept; if accepted, reject; if rejected, take back."""
+    standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
+    state.REVIEW_SELECTED.set(label_id)
+    if label_id in standing.rejected:
+        _retract(workspace, item, label_id, name)
+        return
+    action: Action = "reject" if label_id in standing.accepted else "accept"
+    workspace.decide([_decision(workspace, item, label_id, action)])
+    state.REVIEW_SAVED.set(f"Saved: {name} {action}ed")
+
+
+@reported
+def add(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
+    """Accept a label that was missing among the candidates."""
+    workspace.decide([_decision(workspace, item, label_id, "accept")])
+    state.REVIEW_SELECTED.set(label_id)
+    state.REVIEW_SEARCH.set(state.REVIEW_SEARCH.get() + 1)
+    state.REVIEW_SAVED.set(f"Saved: {name} added")
+
+
+@reported
+def remove(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
+    """Take back a label that was added."""
+    _retract(workspace, item, label_id, name)
+
+
+@reported
+def complete(workspace: Workspace, item: ReviewItem) -> None:
+    """Settle the document: what is accepted is right, the other candidates are not, none is missing."""
+    standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
+    rejected = {c.label_id for c in item.candidates} - standing.accepted
+    workspace.complete(
+        item.document.id,
+        services.reviewer(workspace),
+        accepted=set(standing.accepted),
+        rejected=rejected,
+        policy=item.policy,
+        inclusion_probability=item.inclusion_probability,
+    )
+    number = len(standing.accepted)
+    state.REVIEW_SAVED.set(f"Saved: document complete with {number} label{'' if number == 1 else 's'}")
+    leave()
+
+
+@reported
+def skip(workspace: Workspace, item: ReviewItem) -> None:
+    """Put the document aside; nothing is learned from a skip."""
+    workspace.decide([_decision(workspace, item, None, "skip")])
+    state.REVIEW_SKIPPED.set((*state.REVIEW_SKIPPED.get(), item.document.id))
+    state.REVIEW_SAVED.set("Saved: skipped")
+    leave()
+
+
+@reported
+def undo(workspace: Workspace) -> None:
+    """Take back the last step and show its document."""
+    undone = workspace.undo(services.reviewer(workspace))
+    if not undone:
+        state.REVIEW_SAVED.set("Nothing to undo")
+        return
+    document_id = undone[0].document_id
+    state.REVIEW_SKIPPED.set(tuple(d for d in state.REVIEW_SKIPPED.get() if d != document_id))
+    current = state.REVIEW_ITEM.get()
+    if current is None or current.document.id != document_id:
+        policy = undone[0].policy
+        known: Policy = "uncertain" if policy == "uncertain" else "audit" if policy == "audit" else "default"
+        state.REVIEW_ITEM.set(workspace.review_item(document_id, known))
+    state.REVIEW_SAVED.set("Saved: last step taken back")
+
+
+@reported
+def move(item: ReviewItem, step: int) -> None:
+    """Select the next or the previous candidate."""
+    ids = [c.label_id for c in item.candidates]
+    if not ids:
+        return
+    selected = state.REVIEW_SELECTED.get()
+    at = ids.index(selected) if selected in ids else 0
+    state.REVIEW_SELECTED.set(ids[(at + step) % len(ids)])
+
+
+def turn_help() -> None:
+    """Show or hide the keys."""
+    state.REVIEW_HELP.set(not state.REVIEW_HELP.get())
+
+
+def leave() -> None:
+    """Close the open document, so that the next one is drawn."""
+    state.REVIEW_ITEM.set(None)
+    state.REVIEW_SELECTED.set(None)
+    st.query_params.pop("document", None)
+
+
+def _retract(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
+    standing = workspace.journal.decisions(document_id=item.document.id, label_id=label_id, standing=True)
+    deciding = [d for d in standing if d.action in ("accept", "reject")]
+    if not deciding:
+        return
+    newest = max(deciding, key=lambda d: d.seq)
+    back = Decision(
+        document_id=item.document.id,
+        label_id=label_id,
+        action="retract",
+        reviewer=services.reviewer(workspace),
+        policy=item.policy,
+        inclusion_probability=item.inclusion_probability,
+        retracts=newest.seq,
+    )
+    workspace.decide([back])
+    state.REVIEW_SAVED.set(f"Saved: {name} taken back")

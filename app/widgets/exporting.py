@@ -1,0 +1,73 @@
+"""Exports: choose, write as a job, download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import services
+from app.widgets import errors, jobs, layout
+from lmtx.workspace import Workspace
+
+WHAT = {
+    "corpus": ("Corpus with tags", "Every document with its best tags and what people accepted."),
+    "pairs": ("Pairs", "Every judged pair: state, verdict, probability, teacher, decision, reviewer."),
+    "decisions": ("Decisions", "All that people decided, in order, with name and time; it can be imported again."),
+    "model": ("Model", "The student as a sentence-transformers model, loads with SentenceTransformer(path), and the tagger."),
+}
+FORMATS = {"corpus": ["csv", "jsonl", "parquet"], "pairs": ["csv", "jsonl", "parquet"], "decisions": ["csv", "jsonl", "parquet"], "model": ["zip"]}
+MIME = {"csv": "text/csv", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet", "zip": "application/zip"}
+
+
+def panel(workspace: Workspace) -> None:
+    """Draw the choice, the job and the files to download."""
+    status = workspace.status()
+    known = list(WHAT) if status.run_id else [w for w in WHAT if w != "model"]
+    what = st.radio(
+        "What",
+        known,
+        format_func=lambda w: WHAT[w][0],
+        captions=[WHAT[w][1] for w in known],
+        key="export_what",
+        label_visibility="collapsed",
+    )
+    if not status.run_id:
+        layout.note("The model can be taken once a training is in use.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox("Format", FORMATS[what], key=f"export_format_{what}", width=160)
+        name = f"{what}.{kind}"
+        if st.button("Write the file", type="primary", key="start_export", icon=":material/download:"):
+            with errors.shown():
+                target = _folder(workspace) / name
+                services.start(workspace, "export", {"what": what, "format": kind, "out": str(target)})
+                st.rerun()
+    busy = jobs.panel(workspace, ["export"], history=1)
+    if not busy:
+        _files(workspace)
+
+
+def _folder(workspace: Workspace) -> Path:
+    folder = workspace.folder / "exports"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _files(workspace: Workspace) -> None:
+    found = sorted((p for p in _folder(workspace).iterdir() if p.is_file()), key=lambda p: -p.stat().st_mtime)
+    if not found:
+        return
+    layout.section("Written files")
+    for path in found:
+        size = path.stat().st_size
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.download_button(
+                f"Download {path.name}",
+                data=path.open("rb"),
+                file_name=path.name,
+                mime=MIME.get(path.suffix.lstrip("."), "application/octet-stream"),
+                key=f"download_{path.name}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+            layout.note(f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB")

@@ -1,0 +1,74 @@
+"""What stands between a visitor and a screen: no workspace, no documents, no labels, an error."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import services
+from app.widgets import errors, jobs, layout
+from lmtx.errors import LmtxError
+from lmtx.workspace import Workspace
+
+
+def workspace(title: str, sentence: str) -> Workspace:
+    """Return the open workspace, or draw what to do without one and end the screen."""
+    try:
+        found = services.current()
+    except LmtxError as error:
+        layout.header(title, sentence)
+        errors.show(error)
+        st.stop()
+    if found is None:
+        layout.header(title, sentence)
+        welcome()
+        st.stop()
+    return found
+
+
+def welcome() -> None:
+    """Draw the first screen of a fresh installation."""
+    place = layout.empty(
+        "No workspace yet.",
+        "A workspace holds one corpus, its label set and all that is learned from them. Load the demo, a small "
+        "library catalogue, to see everything at work within a minute, or start with files of your own.",
+    )
+    with place:
+        if st.button("Load the demo", type="primary", key="load_demo"):
+            with errors.shown():
+                services.create_demo()
+                st.rerun()
+        with st.popover("New workspace"):
+            new_workspace("welcome")
+
+
+def new_workspace(key: str) -> None:
+    """Draw the form that makes a workspace."""
+    with st.form(f"new_workspace_{key}", border=False):
+        name = st.text_input("Name", placeholder="Support tickets", max_chars=80)
+        if st.form_submit_button("Create", type="primary") and name.strip():
+            with errors.shown():
+                services.create(name)
+                layout.flash(f"Workspace “{name.strip()}” is ready. Upload a corpus to begin.")
+                st.rerun()
+
+
+def documents(current: Workspace) -> None:
+    """End the screen where there are no documents yet."""
+    if current.journal.counts().get("documents"):
+        return
+    if jobs.panel(current, ["demo", "import_corpus"], history=0):
+        st.stop()
+    with layout.empty("No documents yet.", "Upload a corpus first: titles and texts, no annotations needed."):
+        layout.go_button("Upload a corpus", "corpus", main=True, key="gate_corpus")
+    st.stop()
+
+
+def labels(current: Workspace) -> None:
+    """End the screen where there are no labels yet."""
+    if current.journal.counts().get("labels"):
+        return
+    if jobs.panel(current, ["demo", "import_labels"], history=0):
+        st.stop()
+    with layout.empty("No labels yet.", "Upload a label set: names are enough, definitions help."):
+        layout.go_button("Upload labels", "labels", main=True, key="gate_labels")
+    st.stop()

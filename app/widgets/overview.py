@@ -1,0 +1,105 @@
+"""The blocks of the overview."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import services
+from app.widgets import errors, layout, runs, words
+from app.widgets.inert import escape, markdown
+from lmtx.workspace import Status, Workspace
+
+
+def first_steps(workspace: Workspace) -> None:
+    """Draw what an empty workspace offers."""
+    with layout.empty(
+        "This workspace is empty.",
+        "Upload a corpus and a label set, no annotations needed; or fill it with the demo, a library catalogue.",
+    ):
+        layout.go_button("Upload a corpus", "corpus", main=True, key="first_corpus")
+        if st.button("Load the demo", key="load_demo"):
+            with errors.shown():
+                services.start(workspace, "demo", {})
+                st.rerun()
+
+
+def figures(workspace: Workspace, status: Status) -> None:
+    """Draw documents, labels, judged and reviewed share, and precision."""
+    counts = status.counts
+    documents, judged = counts.get("documents", 0), counts.get("judged_pairs", 0)
+    reviewed = counts.get("completed", 0)
+    measured = runs.headline(status)
+    layout.figures(
+        [
+            ("Documents", words.count(documents), ", ".join(
+                f"{words.count(n)} {services.ROLES[r]}" for r in ("train", "test") if (n := counts.get(r))
+            )),
+            ("Labels", words.count(counts.get("labels", 0)), ""),
+            ("Judged pairs", words.count(judged), f"{words.count(counts.get('proposed', 0))} proposed as right"),
+            ("Reviewed documents", words.count(reviewed), f"{words.many(counts.get('decisions', 0), 'decision')}"),
+            ("First tag is right", measured[0], measured[1]),
+        ]
+    )
+
+
+def path(status: Status) -> None:
+    """Draw the way from files to a measured tagger, with where we are."""
+    counts = status.counts
+    steps = [
+        ("Import", bool(counts.get("documents") and counts.get("labels")), "documents and labels"),
+        ("Teach", bool(counts.get("judged_pairs")), "a teacher judges pairs"),
+        ("Review", bool(counts.get("completed")), "people correct it"),
+        ("Train", bool(status.run_id), "a student learns"),
+        ("Measure", bool(status.metrics), "how often is it right?"),
+    ]
+    here = {"corpus": 0, "labels": 0, "teacher": 1, "review": 2, "train": 3, "precision": 4}.get(status.next_step.page, -1)
+    cells = []
+    for number, (name, done, detail) in enumerate(steps):
+        kind = "here" if number == here else "done" if done else ""
+        sign = "✓ " if done else ""
+        cells.append(f'<div class="lx-step {kind}">{sign}{name}<span class="lx-note">{detail}</span></div>')
+    st.html(f'<div class="lx-path">{"".join(cells)}</div>')
+
+
+def next_step(status: Status) -> None:
+    """Draw the next best step with its reason."""
+    step = status.next_step
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="lx_next"):
+        st.html(
+            f'<div><div class="lx-note">Next best step</div><div>{escape(step.action)}</div>'
+            f'<div class="lx-note">{escape(step.why)}</div></div>'
+        )
+        layout.go_button(markdown(_verb(step.page)), step.page, main=True, key="next_step")
+
+
+def warnings(status: Status) -> None:
+    """Draw what the workspace warns of."""
+    found = [*([status.language_warning] if status.language_warning else []), *status.warnings]
+    for text in found:
+        st.html(f'<p class="lx-note"><span class="lx-unsure">Note.</span> {escape(text)}</p>')
+    if status.teacher_used and not status.is_llm:
+        st.html(
+            '<p class="lx-note"><span class="lx-unsure">Note.</span> The labels were proposed without a language '
+            "model, by likeness of words and meaning alone. Expect them to be wrong often; reviewing some "
+            "documents helps most.</p>"
+        )
+
+
+def last_runs(workspace: Workspace) -> None:
+    """Draw the last trainings as a small line."""
+    found = workspace.runs()
+    if found:
+        layout.section("Last trainings")
+        runs.curve(found[:20], height=230)
+
+
+def _verb(page: str) -> str:
+    return {
+        "corpus": "Upload a corpus",
+        "labels": "Upload labels",
+        "teacher": "Ask the teacher",
+        "review": "Review documents",
+        "train": "Train",
+        "precision": "See the precision",
+        "try_it": "Try it",
+    }.get(page, "Open")

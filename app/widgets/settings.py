@@ -1,0 +1,71 @@
+"""Settings of a workspace, and the list of all workspaces."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import services, state
+from app.widgets import errors, gate, layout, words
+from app.widgets.inert import escape
+from lmtx.workspace import Workspace
+
+
+def form(workspace: Workspace) -> None:
+    """Draw what can be changed."""
+    now = workspace.settings
+    with st.form("settings", border=False):
+        left, right = st.columns(2, gap="large")
+        name = left.text_input("Name of the workspace", now.name, max_chars=80)
+        reviewer = right.text_input(
+            "Reviewer", now.reviewer, max_chars=80, help="The name written beside every decision made here."
+        )
+        encoder = left.text_input(
+            "Encoder", now.encoder, help="“minilm” is packaged and reads English. Or the name or path of any sentence-transformers model."
+        )
+        folder = right.text_input(
+            "Import folder", now.allowed_folder or "", help="Files in this folder on the server may be imported by path, for what is too large to upload."
+        )
+        if st.form_submit_button("Save", type="primary"):
+            with errors.shown():
+                values = {"name": name.strip(), "reviewer": reviewer.strip(), "encoder": encoder.strip(), "allowed_folder": folder.strip() or None}
+                workspace.update_settings(**values)
+                state.REVIEWER.set(reviewer.strip())
+                layout.flash("Saved." if encoder.strip() == now.encoder else "Saved. Teach and train again: the texts are encoded anew.")
+                st.rerun()
+
+
+def facts(workspace: Workspace) -> None:
+    """Draw what can't be changed any more, and where things lie."""
+    now, status = workspace.settings, workspace.status()
+    rows = [
+        ("Folder", str(workspace.folder)),
+        ("Search index", {"ready": "up to date", "behind": "catching up", "elsewhere": "held by another process", "off": "not open"}.get(status.index, status.index)),
+        ("Reserve for measuring", f"{words.percent(now.reserve_share)} of the documents that may be learned from, fixed at import"),
+        ("Held out", f"{words.percent(now.held_out_share)} of the rest, judged but never trained on"),
+        ("Seed", str(now.seed)),
+        ("Appearance", "Follows your system; change it in the menu at the top right."),
+    ]
+    layout.section("Facts")
+    st.html('<div class="lx-hits">' + "".join(f'<div class="lx-hit lx-pred-top"><span class="lx-note">{escape(k)}</span><span>{escape(v)}</span></div>' for k, v in rows) + "</div>")
+
+
+def others(workspace: Workspace) -> None:
+    """Draw all workspaces and the form for a new one."""
+    layout.section("Workspaces")
+    st.html(
+        '<div class="lx-hits">'
+        + "".join(
+            f'<div class="lx-hit lx-pred-top"><span>{escape(info.name)}'
+            f"{' <span class=lx-badge>open</span>' if info.folder.resolve() == workspace.folder.resolve() else ''}</span>"
+            f'<span class="lx-note">{words.many(info.n_documents, "document")}, {words.many(info.n_labels, "label")}</span></div>'
+            for info in services.workspaces()
+        )
+        + "</div>"
+    )
+    with st.container(horizontal=True):
+        with st.popover("New workspace", icon=":material/add:"):
+            gate.new_workspace("settings")
+        if st.button("Load the demo in a new workspace", key="demo_again"):
+            with errors.shown():
+                services.create_demo()
+                st.rerun()

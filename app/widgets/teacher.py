@@ -1,0 +1,121 @@
+"""Choosing a teacher, its cost, what to expect of it, and its verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import services
+from app.widgets import browse, errors, layout, words
+from app.widgets.inert import escape
+from lmtx.workspace import TeachPreview, Workspace
+
+EVIDENCE, SIMULATED, BIASED = "evidence", "simulated:recall=0.85,noise=0.05,seed=0", "simulated:recall=0.85,noise=0.05,seed=0,bias=label"
+NAMES = {
+    EVIDENCE: "Evidence, no language model",
+    SIMULATED: "Simulated from gold",
+    BIASED: "Simulated from gold, with habits of its own",
+}
+ABOUT = {
+    EVIDENCE: "Ranks the labels by likeness of words and of meaning, and says yes to the best two of each document. Runs here, needs no network.",
+    SIMULATED: "Answers from the gold labels of the training split with 85 % of the right ones found and 5 % false ones. For planning and benchmarks: it shows what a good teacher would bring, and proves nothing about your labels.",
+    BIASED: "As before, with errors that depend on the label, as those of real language models do.",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user asks for."""
+
+    teacher: str
+    top_k: int
+    limit_docs: int | None
+    rounds: int
+
+
+def choose(workspace: Workspace) -> Choice:
+    """Draw the choice of teacher and its settings, with the cost."""
+    known = [EVIDENCE, *([SIMULATED, BIASED] if workspace.status().has_gold else [])]
+    spec = st.radio(
+        "Teacher",
+        known,
+        format_func=NAMES.__getitem__,
+        captions=[ABOUT[k] for k in known],
+        key="teacher_spec",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        top_k = st.number_input("Candidates a document", 2, 100, workspace.settings.top_k, key="teacher_top_k", width=190)
+        limit = st.number_input(
+            "Documents at most", 0, None, 0, step=100, key="teacher_limit", width=190, help="0: all documents that may be learned from."
+        )
+        rounds = 1
+        if spec != EVIDENCE:
+            rounds = st.number_input("Rounds", 1, 20, workspace.settings.rounds, key="teacher_rounds", width=120)
+    choice = Choice(spec, int(top_k), int(limit) or None, int(rounds))
+    preview = workspace.teach_preview(choice.teacher, choice.top_k, choice.limit_docs)
+    cost(preview)
+    return choice
+
+
+def cost(preview: TeachPreview) -> None:
+    """Draw what the teacher would be asked."""
+    time = f"about {words.duration(preview.seconds)}" if preview.seconds is not None else ""
+    layout.figures(
+        [
+            ("Pairs", words.count(preview.n_pairs), f"of {words.many(preview.n_documents, 'document')}"),
+            ("Answered already", words.count(preview.n_cached), "kept, never asked twice"),
+            ("To ask", words.count(preview.n_open), time),
+        ]
+    )
+
+
+def start(workspace: Workspace, choice: Choice, *, busy: bool) -> None:
+    """Draw the buttons that let the teacher judge."""
+    params = {"teacher": choice.teacher, "limit_docs": choice.limit_docs}
+    with st.container(horizontal=True):
+        if st.button("Teach and train", type="primary", key="start_cycle", disabled=busy, icon=":material/play_arrow:"):
+            with errors.shown():
+                workspace.update_settings(top_k=choice.top_k)
+                services.start(workspace, "cycle", {**params, "rounds": choice.rounds})
+                st.rerun()
+        if st.button("Only teach", key="start_teach", disabled=busy):
+            with errors.shown():
+                services.start(workspace, "teach", {**params, "top_k": choice.top_k})
+                st.rerun()
+
+
+def honest(workspace: Workspace) -> None:
+    """Draw what the teacher is, what to expect of it, and how a language model will be connected."""
+    layout.section("What to expect")
+    st.markdown(
+        "**The evidence teacher is no language model.** It compares words and meanings. On the corpora this "
+        "product is measured on, a student that learned from it names a right label first for about one document "
+        "in three where tags are short and technical, and for about half where labels say what texts say. It "
+        "finds candidates; people make them right. Two hundred reviewed documents often bring more than "
+        "any other teacher here."
+    )
+    layout.section("Connecting a language model")
+    st.markdown(
+        "Language models as teachers come with the next version: a local one, or any server that speaks the "
+        "OpenAI interface. What they plug into stands ready: `lmtx/teacher` asks for a verdict on each pair, keeps every "
+        "answer under the model's key, and never pays for the same pair twice."
+    )
+
+
+def verdicts(workspace: Workspace) -> None:
+    """Draw some documents with the newest verdicts on their labels."""
+    page = workspace.documents_page(role="train", page_size=40)
+    judged = [row for row in page.items if row.n_proposed][:5]
+    if not judged:
+        layout.note("Nothing yet. Its verdicts will show here, document by document.")
+        return
+    for row in judged:
+        detail = workspace.document_detail(row.id, predict=False)
+        said = [p for p in detail.pairs if p.verdict is not None]
+        yes = "".join(f'<span class="lx-tag" dir="auto">{escape(p.name)}</span>' for p in said if p.verdict == "yes")
+        no = sum(p.verdict == "no" for p in said)
+        st.html(
+            f'<div class="lx-hit"><b dir="auto">{escape(detail.document.title or row.snippet)}</b><div>'
+            f'{browse.sign("proposed")} {yes} <span class="lx-note">{no} others declined</span></div></div>'
+        )

@@ -1,0 +1,98 @@
+"""Settings of a training, its start, and the table of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import services
+from app.widgets import errors, layout, runs, table, words
+from lmtx.types import Run
+from lmtx.workspace import Status, Workspace
+
+
+def facts(status: Status) -> None:
+    """Draw what there is to learn from."""
+    counts = status.counts
+    headline = runs.headline(status)
+    layout.figures(
+        [
+            ("Verdicts", words.count(counts.get("judged_pairs", 0)), "by the teacher"),
+            ("Decisions", words.count(counts.get("decisions", 0)), "by people; they outweigh the teacher"),
+            ("Reviewed documents", words.count(counts.get("completed", 0)), ""),
+            ("First tag is right", *headline),
+        ]
+    )
+
+
+def settings() -> dict[str, Any]:
+    """Draw the settings of the next training, folded away."""
+    with st.expander("Settings of the next training", icon=":material/tune:"), st.container(horizontal=True):
+        epochs = st.number_input("Passes over the pairs", 1, 50, 5, key="train_epochs", width=180)
+        weight = st.number_input(
+            "Weight of a decision", 1.0, 20.0, 3.0, step=0.5, key="train_weight", width=180,
+            help="How much more a person's word counts than a teacher's.",
+        )
+        seed = st.number_input("Seed", 0, 10_000, 0, key="train_seed", width=120)
+    chosen = {"epochs": int(epochs), "decision_weight": float(weight), "seed": int(seed)}
+    usual = {"epochs": 5, "decision_weight": 3.0, "seed": 0}
+    return {name: value for name, value in chosen.items() if value != usual[name]}
+
+
+def start(workspace: Workspace, params: dict[str, Any]) -> None:
+    """Draw the button that starts a training."""
+    busy = any(job.verb in ("train", "cycle", "demo") for job in services.active_jobs(workspace))
+    if st.button("Train now", type="primary", key="start_train", disabled=busy, icon=":material/model_training:"):
+        with errors.shown():
+            services.start(workspace, "train", params)
+            st.rerun()
+
+
+def curve(workspace: Workspace) -> None:
+    """Draw the metric over all trainings."""
+    found = workspace.runs()
+    if found:
+        layout.section("Trainings over time")
+        runs.curve(found)
+
+
+def runs_table(workspace: Workspace) -> None:
+    """Draw the runs; choosing one offers to use it."""
+    found = workspace.runs()
+    if not found:
+        return
+    layout.section("Runs", "choose one to use it, or to go back to it")
+    chosen = table.table([_row(number, run) for number, run in _numbered(found)], [run.id for run in found], key="runs_table",
+        columns={name: table.share(name) for name in ("P@1", "P@5", "R@10")})
+    run = next((r for r in found if r.id == chosen), None)
+    if run is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if run.promoted:
+            layout.note("This run is in use.")
+        elif st.button("Use this run", type="primary", key="promote"):
+            with errors.shown():
+                workspace.promote(run.id)
+                layout.flash("The run is in use now. Choose another to go back.")
+                st.rerun()
+    with st.expander("Configuration and metrics"):
+        st.json({"config": run.config, "metrics": run.metrics, "fingerprint": run.fingerprint, "note": run.note}, expanded=1)
+
+
+def _numbered(found: list[Run]) -> list[tuple[int, Run]]:
+    return [(len(found) - i, run) for i, run in enumerate(found)]
+
+
+def _row(number: int, run: Run) -> dict[str, Any]:
+    values = {name: (found[0] if (found := runs.metric(run.metrics, name)) else None) for name in ("P@1", "P@5", "R@10")}
+    measured = runs.metric(run.metrics)
+    return {
+        "Run": number,
+        "In use": "✓" if run.promoted else "",
+        "When": words.ago(run.created),
+        "Kind": run.kind,
+        **values,
+        "Measured by": measured[1] if measured else "",
+        "Note": run.note,
+    }

@@ -1,0 +1,25 @@
+"""Precision: how often a tag is right, for all labels and for each."""
+
+import streamlit as st
+
+from app.widgets import errors, gate, layout, precision
+
+TITLE, SENTENCE = "Precision", "How often is a tag right, and for which labels is that known?"
+
+workspace = gate.workspace(TITLE, SENTENCE)
+action = layout.header(TITLE, SENTENCE)
+with errors.shown():
+    gate.documents(workspace)
+    gate.labels(workspace)
+    status = workspace.status()
+    if not status.has_gold:
+        precision.without_gold()
+        st.stop()
+    system = precision.choose_system(action, status)
+    quality = precision.measured(workspace, system)
+    precision.sentence(quality, system)
+    precision.ranking(workspace, system)
+    precision.plots(quality)
+    chosen = precision.table_of_labels(quality)
+    if chosen:
+        precision.drill_down(workspace, chosen, system, quality)
