@@ -12,23 +12,24 @@ from lmtx.encoder.model import SentenceEncoder, load_encoder
 from lmtx.errors import ShapeError
 from lmtx.types import Document, FloatArray, Label, Progress, content_hash, no_progress
 
-LABEL_TEXT_VERSION = "name-1"
+LABEL_TEXT_VERSION = "name: description-1"
 """Version of `label_text`; part of every teacher's key and of the label hashes in the cache."""
 
 _COMMIT = 512
 
 
-def label_text(label: Label, *, with_description: bool = False) -> str:
-    """Text of a label as the encoder reads it: its name, or "name: description".
+def label_text(label: Label, *, with_description: bool = True) -> str:
+    """Text of a label as the encoder reads it: "name: description", or its name alone.
 
-    The default was chosen by measuring; see `benchmarks` for the table.
+    Default by measurement on 2,000 train documents of debtags, most of whose labels have a definition:
+    zero-shot P@1 is .24 either way, R@10 .28 with descriptions and .25 without.
     """
     if with_description and label.description:
         return f"{label.name}: {label.description}"
     return label.name
 
 
-def label_hashes(labels: Sequence[Label], *, with_description: bool = False) -> list[str]:
+def label_hashes(labels: Sequence[Label], *, with_description: bool = True) -> list[str]:
     """Cache hashes of label texts; never equal to a document's, whose route may differ."""
     return [
         content_hash("label", LABEL_TEXT_VERSION, label_text(x, with_description=with_description))
@@ -123,7 +124,7 @@ def embed_labels(
     labels: Sequence[Label],
     progress: Progress = no_progress,
     *,
-    with_description: bool = False,
+    with_description: bool = True,
 ) -> FloatArray:
     """Vectors of labels (`label_text`), shape (n_labels, dim); see `embed`."""
     texts = [label_text(x, with_description=with_description) for x in labels]

@@ -313,8 +313,9 @@ def _construct(name: str, source: str, options: dict[str, Any]) -> SentenceTrans
     except Exception as error:  # the loaders raise a dozen unrelated types
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
-            f"encoder {name!r}: can't be loaded ({first_line}). Give a sentence-transformers model: a folder, a "
-            f"hub name that is reachable or already downloaded, or {identity.PACKAGED!r}, which needs no network."
+            f"encoder {name!r}: can't be loaded ({first_line}). Give a sentence-transformers "
+            "model: a folder, a hub name that is reachable or already downloaded, or "
+            f"{identity.PACKAGED!r}, which needs no network."
         ) from error
     finally:
         if shown:
