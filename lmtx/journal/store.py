@@ -1,0 +1,423 @@
+"""The database behind the journal: engine, transactions, numbering, and the state of pairs.
+
+Writers are serialised (SQLite: `BEGIN IMMEDIATE`; PostgreSQL: an advisory lock), and all
+numbers come from the `counters` table inside the transaction. So numbers have no gaps and
+become visible in their order: whoever has seen n has seen everything up to n.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from lmtx.errors import StorageError
+from lmtx.journal import schema as s
+from lmtx.journal.migrations import MIGRATIONS, migrate
+
+T = TypeVar("T")
+
+CHUNK: Final = 500
+_BUSY_MS: Final = 60_000
+_LOCK: Final = 5_495_824_001  # any number: PostgreSQL's advisory lock of writers
+_WRITE: Final = "lmtx_write"
+
+
+class PairValue(NamedTuple):
+    """What counts for a pair: the newest judgment on the current texts, the newest standing decision."""
+
+    verdict: int | None = None
+    probability: float | None = None
+    teacher_num: int | None = None
+    round: int | None = None
+    judgment_seq: int | None = None
+    decision: int | None = None
+    decision_seq: int | None = None
+
+    @property
+    def state(self) -> int:
+        """Position in `schema.STATES`."""
+        if self.decision is not None:
+            return self.decision
+        assert self.verdict is not None
+        return 2 + self.verdict
+
+
+PairKey = tuple[int, int]
+_NO_PAIR: Final = PairValue()
+
+
+class Transaction:
+    """An open write transaction: numbers, pair updates, and what to do when it has committed."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        rows = conn.execute(select(s.counters.c.name, s.counters.c.n)).all()
+        self._stored = {name: int(n) for name, n in rows}
+        self.counters = dict(self._stored)
+        self.change = self.counters.get("change", 0) + 1
+        self.touched: set[int] = set()
+        self._document_deltas: dict[int, list[int]] = {}
+        self._label_deltas: dict[int, list[int]] = {}
+        self._gold_deltas: dict[int, int] = {}
+        self.on_commit: list[Callable[[], None]] = []
+
+    def take(self, name: str, n: int = 1) -> int:
+        """Reserve n numbers of a table; returns the first. Numbers start at 1."""
+        last: int = self.counters.get(name, 0)
+        self.counters[name] = last + n
+        return last + 1
+
+    def count(self, name: str, by: int) -> None:
+        """Add to a counter."""
+        if by:
+            self.counters[name] = self.counters.get(name, 0) + by
+
+    def count_gold(self, label_num: int, by: int) -> None:
+        """Note that a label gained or lost gold documents."""
+        self._gold_deltas[label_num] = self._gold_deltas.get(label_num, 0) + by
+
+    def mark_content(self, kind: str) -> None:
+        """Note that documents or labels themselves changed (their texts, not their pairs)."""
+        self.counters[f"content:{kind}"] = self.change
+
+    def set_pairs(self, old: dict[PairKey, PairValue], new: dict[PairKey, PairValue]) -> None:
+        """Replace what is stored for pairs, where `_NO_PAIR` means none, and count.
+
+        Parameters
+        ----------
+        old : dict
+            What is stored for the pairs of `new` now; a pair that is not stored is left out.
+        """
+        inserts, updates, deletes = [], [], []
+        for key, value in new.items():
+            before = old.get(key)
+            if value == (before or _NO_PAIR):
+                continue
+            if value.verdict is None and value.decision is None:
+                deletes.append({"d": key[0], "l": key[1]})
+            else:
+                row = {"document_num": key[0], "label_num": key[1], "state": value.state, **value._asdict()}
+                if before is None:
+                    inserts.append(row)
+                else:
+                    updates.append(row)
+            self._count_pair(key, before, value)
+        if inserts:
+            self.conn.execute(insert(s.pairs), inserts)
+        if updates:
+            self.conn.execute(_UPDATE_PAIR, [_keyed(row) for row in updates])
+        if deletes:
+            self.conn.execute(_DELETE_PAIR, deletes)
+
+    def _count_pair(self, key: PairKey, before: PairValue | None, after: PairValue) -> None:
+        document_num, label_num = key
+        self.touched.add(document_num)
+        here = self._document_deltas.setdefault(document_num, [0] * len(s.STATES))
+        there = self._label_deltas.setdefault(label_num, [0] * len(s.STATES))
+        for value, by in ((before, -1), (after, 1)):
+            if value is None or (value.verdict is None and value.decision is None):
+                continue
+            here[value.state] += by
+            there[value.state] += by
+            self.count(f"state:{s.STATES[value.state]}", by)
+            if value.verdict is not None:
+                self.count("judged_pairs", by)
+
+    def flush(self) -> None:
+        """Write the counts that were gathered; called once, before the commit."""
+        zero = [0] * len(s.STATES)
+        if self.touched:
+            rows = [
+                {"n": num, "changed": self.change, **_deltas(self._document_deltas.get(num, zero))}
+                for num in sorted(self.touched)
+            ]
+            self.conn.execute(_COUNT_DOCUMENT, rows)
+        rows = [{"n": num, **_deltas(by)} for num, by in sorted(self._label_deltas.items()) if any(by)]
+        if rows:
+            self.conn.execute(_COUNT_LABEL, rows)
+        gold = [{"n": num, "by": by} for num, by in sorted(self._gold_deltas.items()) if by]
+        if gold:
+            self.conn.execute(_COUNT_GOLD, gold)
+        self.counters["change"] = self.change
+        changed = [{"name": name, "n": n} for name, n in self.counters.items() if self._stored.get(name) != n]
+        if changed:
+            self.conn.execute(_SET_COUNTER, changed)
+
+
+def _deltas(by: Sequence[int]) -> dict[str, int]:
+    return {f"d{i}": n for i, n in enumerate(by)}
+
+
+def _keyed(row: dict[str, Any]) -> dict[str, Any]:
+    row = dict(row)
+    row["d"], row["l"] = row.pop("document_num"), row.pop("label_num")
+    return row
+
+
+_UPDATE_PAIR: Final = (
+    update(s.pairs)
+    .where(s.pairs.c.document_num == bindparam("d"), s.pairs.c.label_num == bindparam("l"))
+    .values({name: bindparam(name) for name in ("state", *PairValue._fields)})
+)
+_DELETE_PAIR: Final = delete(s.pairs).where(
+    s.pairs.c.document_num == bindparam("d"), s.pairs.c.label_num == bindparam("l")
+)
+_PLUS: Final = ", ".join(f"{name} = {name} + :d{i}" for i, name in enumerate(s.STATE_COLUMNS))
+_COUNT_DOCUMENT: Final = text(f"UPDATE documents SET changed = :changed, {_PLUS} WHERE num = :n")
+_COUNT_LABEL: Final = text(f"UPDATE labels SET {_PLUS} WHERE num = :n")
+_COUNT_GOLD: Final = text("UPDATE labels SET n_gold = n_gold + :by WHERE num = :n")
+_SET_COUNTER: Final = text(
+    "INSERT INTO counters (name, n) VALUES (:name, :n) ON CONFLICT (name) DO UPDATE SET n = excluded.n"
+)
+
+
+class Store:
+    """Engine and transactions; the journal's parts build on it.
+
+    Safe for several threads of a process and for several processes. After a fork the child
+    gets connections of its own.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pid = os.getpid()
+        self._writing = threading.RLock()
+        self._engine = _engine(url)
+        # Numbers of ids and hashes never change, so what was once read may be kept.
+        self._nums: dict[str, dict[str, int]] = {"documents": {}, "labels": {}, "hashes": {}, "teachers": {}}
+        self._label_nums_by_hash: tuple[int, dict[int, list[int]]] | None = None
+        self._migrate()
+
+    def _migrate(self) -> None:
+        try:
+            with self._engine.connect() as conn, conn.begin():
+                version = conn.execute(text("SELECT max(version) FROM schema_version")).scalar()
+                if version == len(MIGRATIONS):
+                    return
+        except DBAPIError:
+            pass  # no such table yet, or no connection, which the next statement reports
+        with self._guard(), self._connect(write=True) as conn, conn.begin():
+            migrate(conn)
+
+    def close(self) -> None:
+        """Close all connections. A closed journal opens again when it is used."""
+        self._engine.dispose()
+
+    @property
+    def id(self) -> str:
+        """Random identity of this journal, made when it was created."""
+        with self._read() as conn:
+            return str(conn.execute(select(s.meta.c.value).where(s.meta.c.name == "journal_id")).scalar_one())
+
+    def _connect(self, *, write: bool = False) -> Connection:
+        if os.getpid() != self._pid:
+            # The parent's connections must not be closed from here, only forgotten.
+            self._engine.dispose(close=False)
+            self._writing = threading.RLock()
+            self._pid = os.getpid()
+        return self._engine.connect().execution_options(**{_WRITE: write})
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StorageError(
+                f"The journal {self._shown_url()} can't be read or written: {error.orig}. "
+                "Check that the disk is not full, the file is writable and no other program holds it; "
+                "then repeat."
+            ) from error
+
+    def _shown_url(self) -> str:
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """One consistent view of the journal."""
+        with self._guard(), self._connect() as conn, conn.begin():
+            yield conn
+
+    @contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        """One transaction: when the block ends without error, it is durable."""
+        # Threads of one process queue here, not in SQLite's slower busy handler.
+        with self._guard(), self._writing:
+            with self._connect(write=True) as conn, conn.begin():
+                transaction = Transaction(conn)
+                yield transaction
+                transaction.flush()
+            for action in transaction.on_commit:
+                action()
+
+    def _counters(self, conn: Connection) -> dict[str, int]:
+        return {name: int(n) for name, n in conn.execute(select(s.counters.c.name, s.counters.c.n))}
+
+    # Numbers of ids and hashes
+
+    def _lookup(self, conn: Connection, table: str, keys: Iterable[str]) -> dict[str, int]:
+        """Look up the numbers of those keys that have one."""
+        cache = self._nums[table]
+        wanted = set(keys)
+        found = {key: cache[key] for key in wanted if key in cache}
+        columns = s.metadata.tables[table].c
+        column = columns.hash if table == "hashes" else columns.key if table == "teachers" else columns.id
+        for part in chunks(sorted(wanted - found.keys()), CHUNK):
+            rows = conn.execute(select(column, columns.num).where(column.in_(part)))
+            found.update((key, num) for key, num in rows)
+        return found
+
+    def _remember(self, tx: Transaction, table: str, nums: dict[str, int]) -> None:
+        tx.on_commit.append(lambda: self._nums[table].update(nums))
+
+    def _intern_hashes(self, tx: Transaction, hashes: Iterable[str]) -> tuple[dict[str, int], set[int]]:
+        """Numbers of hashes, given where there was none; also returns the set of those given now."""
+        wanted = list(dict.fromkeys(hashes))
+        nums = self._lookup(tx.conn, "hashes", wanted)
+        missing = [key for key in wanted if key not in nums]
+        first = tx.take("hashes", len(missing)) if missing else 0
+        new = {key: first + i for i, key in enumerate(missing)}
+        if new:
+            tx.conn.execute(insert(s.hashes), [{"num": num, "hash": key} for key, num in new.items()])
+        nums.update(new)
+        self._remember(tx, "hashes", nums)
+        return nums, set(new.values())
+
+    def _intern_labels(self, tx: Transaction, ids: Iterable[str]) -> dict[str, int]:
+        """Numbers of label ids; an unknown one gets a row that is not live."""
+        wanted = list(dict.fromkeys(ids))
+        nums = self._lookup(tx.conn, "labels", wanted)
+        missing = [key for key in wanted if key not in nums]
+        if missing:
+            first = tx.take("labels", len(missing))
+            new = {key: first + i for i, key in enumerate(missing)}
+            rows = [
+                {"num": num, "id": key, "name": "", "name_key": "", "live": 0, "changed": 0}
+                for key, num in new.items()
+            ]
+            tx.conn.execute(insert(s.labels), rows)
+            nums.update(new)
+        self._remember(tx, "labels", nums)
+        return nums
+
+    def _labels_by_hash(self, tx: Transaction) -> dict[int, list[int]]:
+        """Map the number of a text hash to the numbers of the live labels with that text."""
+        generation = tx.counters.get("content:labels", 0)
+        cached = self._label_nums_by_hash
+        if cached is not None and cached[0] == generation and generation != tx.change:
+            return cached[1]
+        by_hash = group(
+            tx.conn.execute(select(s.labels.c.hash_num, s.labels.c.num).where(s.labels.c.live == 1))
+        )
+        if generation != tx.change:
+            self._label_nums_by_hash = (generation, by_hash)
+        return by_hash
+
+
+def group(rows: Iterable[Any]) -> dict[int, list[int]]:
+    """Group (key, value) rows by key."""
+    grouped: dict[int, list[int]] = {}
+    for key, value in rows:
+        grouped.setdefault(key, []).append(value)
+    return grouped
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Split a sequence into parts of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def to_micros(at: datetime) -> int:
+    """Microseconds since 1970 of a moment; one without a time zone is taken as UTC."""
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return round(at.timestamp() * 1_000_000)
+
+
+def from_micros(at: int) -> datetime:
+    """Return the moment of microseconds since 1970, UTC."""
+    return datetime.fromtimestamp(at / 1_000_000, UTC)
+
+
+def micros_now() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def finite(value: float | None) -> float | None:
+    """Return the number as a Python float, None where it is not a number."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(
+                parsed, pool_size=8, max_overflow=32, connect_args={"timeout": _BUSY_MS / 1000}
+            )
+        else:
+            engine = create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
+        raise StorageError(
+            f"The journal can't be opened at {url!r}: {error}. "
+            "Expected sqlite:////path/journal.db or postgresql+psycopg://user@host/database."
+        ) from error
+    if engine.dialect.name not in ("sqlite", "postgresql"):
+        raise StorageError(
+            f"The journal can't be kept in {engine.dialect.name!r}. Use an SQLite file or PostgreSQL."
+        )
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"busy_timeout = {_BUSY_MS}",
+        "cache_size = -65536",
+        "temp_store = MEMORY",
+        # Pages of indexes are written many times over; a longer log writes them home once.
+        "wal_autocheckpoint = 8000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(_WRITE) else "BEGIN")
+
+
+def _begin_postgresql(conn: Connection) -> None:
+    if conn.get_execution_options().get(_WRITE):
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    else:
+        conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
