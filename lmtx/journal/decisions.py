@@ -159,7 +159,8 @@ class Decisions(Projection):
             missing = sorted(wanted - nums.keys())
             if missing:
                 raise NotFoundError(
-                    f"{name} {missing[0]!r} is not in this workspace ({len(missing)} of {len(wanted)} named). "
+                    f"{name} {missing[0]!r} is not in this workspace ({len(missing)} of {len(wanted)} "
+                    "named are not). "
                     "It was deleted or never imported: reload, or import it first. Nothing was recorded."
                 )
             found.append(nums)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, or_, select, update
 
 from lmtx.errors import InputError
 from lmtx.journal import schema as s
@@ -295,7 +295,7 @@ class Documents(Decisions):
         return found
 
     def corpus(self, *, texts: bool = True) -> CorpusView:
-        """Return all live documents and labels in row order: the order of their first import.
+        """Return all live documents and labels in row order: the order of their first mention.
 
         The view is kept until a document or label changes. Documents have `labels` None: see
         `gold`. With `texts` False their `text` is empty, so their `hash` and `full_text` mean
@@ -312,9 +312,7 @@ class Documents(Decisions):
             if texts:
                 statement = _documents().add_columns(d.role)
             else:
-                statement = select(d.id, d.title, func.substr("", 1), d.split, d.language, d.role).where(
-                    d.live == 1
-                )
+                statement = select(d.id, d.title, literal(""), d.split, d.language, d.role).where(d.live == 1)
             for row in conn.execute(statement.order_by(d.num)):
                 documents.append(_document(row))
                 roles.append(row[5])
@@ -324,7 +322,7 @@ class Documents(Decisions):
         return view
 
     def corpus_hashes(self) -> tuple[list[str], list[str]]:
-        """Return the content hashes of all live documents and of all live labels, in row order of `corpus`."""
+        """Return the content hashes of live documents and of live labels, in row order of `corpus`."""
         with self._read() as conn:
             documents, labels = (
                 list(
@@ -424,7 +422,7 @@ class Documents(Decisions):
             .join(s.document_records, r.seq == d.record_seq)
             .where(d.num.in_(nums))
         )
-        by_num = {row[0]: DocumentRow(*row[1:11], bool(row[11])) for row in rows}
+        by_num = {num: DocumentRow(*values, bool(completed)) for num, *values, completed in rows}
         return [by_num[num] for num in nums]
 
     def gold(self, split: Split) -> dict[str, tuple[str, ...]]:

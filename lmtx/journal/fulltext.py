@@ -76,7 +76,7 @@ def matches(
             expression = f"name : ({expression})"
         name = f"{table}_words"
         statement = (
-            select(literal_column("rowid").label("num"), literal_column("rank").label("rank"))
+            select(_number("rowid", "num"), _number("rank", "rank"))
             .select_from(text(name))
             .where(text(f"{name} MATCH :words").bindparams(words=expression))
         )
@@ -86,8 +86,8 @@ def matches(
     column = "name" if names else "words"
     statement = (
         select(
-            literal_column("num").label("num"),
-            literal_column(f"-ts_rank({column}, to_tsquery('simple', :words))").label("rank"),
+            _number("num", "num"),
+            _number(f"-ts_rank({column}, to_tsquery('simple', :words))", "rank"),
         )
         .select_from(text(f"{table}_words"))
         .where(text(f"{column} @@ to_tsquery('simple', :words)").bindparams(words=expression))
@@ -133,6 +133,10 @@ def remove_words(conn: Connection, table: Table, rows: Sequence[tuple[int, str, 
         )
         return
     conn.execute(text(f"DELETE FROM {table}_words WHERE num = :num"), [{"num": n} for n, _, _ in rows])
+
+
+def _number(expression: str, name: str) -> Any:
+    return literal_column(expression).label(name)
 
 
 def _columns(table: Table) -> tuple[str, str]:

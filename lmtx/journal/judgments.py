@@ -43,7 +43,7 @@ class Judgments(Labels):
         with self._write() as tx:
             if judgments:
                 self._append_judgments(tx, judgments)
-            return tx.counters.get("judgments", 0)
+            return int(tx.counters.get("judgments", 0))
 
     def _append_judgments(self, tx: Transaction, judgments: Sequence[Judgment]) -> None:
         documents = self._known(tx, "documents", {j.document_id for j in judgments})

@@ -310,7 +310,8 @@ class Labels(Documents):
                 .select_from(s.label_parents.join(child, child.c.num == up.label_num))
                 .where(up.parent_num == row[8], child.c.live == 1)
             )
-        return LabelRow(row[0], row[1], row[2], int(n_children or 0), *row[3:8])
+        id_, name, description, *counts, _ = row
+        return LabelRow(id_, name, description, int(n_children or 0), *counts)
 
     def find_labels(self, query: str, limit: int = 20) -> list[Label]:
         """Find labels for what someone is typing: by words, the beginning of each is enough.
