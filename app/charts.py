@@ -34,7 +34,14 @@ def _plain(text: object) -> str:
 
 def _frame(figure: go.Figure, title: str, dark: bool, height: int) -> go.Figure:
     ink, line = ("#e6e3dc", "rgba(220,215,200,.16)") if dark else ("#28261f", "rgba(90,85,70,.16)")
-    axis = {"gridcolor": line, "zeroline": False, "linecolor": line, "ticks": "", "automargin": True}
+    axis = {
+        "gridcolor": line,
+        "zeroline": False,
+        "linecolor": line,
+        "ticks": "",
+        "automargin": True,
+        "title": {"font": {"size": 13}},
+    }
     figure.update_layout(
         title={"text": _plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}},
         font={"family": "Source Sans, sans-serif", "size": 13, "color": ink},
@@ -85,7 +92,7 @@ def forest(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
         )
     )
     _frame(figure, title, dark, 90 + 22 * max(len(rows), 4))
-    figure.update_xaxes(title="precision, %", range=[-2, 102])
+    figure.update_xaxes(title_text="precision, %", range=[-2, 102])
     figure.update_yaxes(type="category", showgrid=False)
     return figure
 
@@ -118,14 +125,17 @@ def spread(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
                 "opacity": 0.6,
                 "line": {"width": 0},
             },
-            customdata=[[i, _plain(n), s] for i, n, s in zip(known["label_id"], known["name"], known["support"], strict=True)],
+            customdata=[
+                [i, _plain(n), s]
+                for i, n, s in zip(known["label_id"], known["name"], known["support"], strict=True)
+            ],
             hovertemplate="%{customdata[1]}<br>precision %{y:.0f} %, recall %{x:.0f} %, "
             "%{customdata[2]} in gold<extra></extra>",
         )
     )
     _frame(figure, title, dark, 380)
-    figure.update_xaxes(title="recall, %", range=[-3, 103])
-    figure.update_yaxes(title="precision, %", range=[-3, 103])
+    figure.update_xaxes(title_text="recall, %", range=[-3, 103])
+    figure.update_yaxes(title_text="precision, %", range=[-3, 103])
     return figure
 
 
@@ -135,7 +145,7 @@ def curve(frame: pd.DataFrame, title: str, *, metric: str, dark: bool = False) -
     Parameters
     ----------
     frame : DataFrame
-        run, value (fraction), promoted (bool), note.
+        run (its number), value (fraction), promoted (bool), note.
     title : str
         The finding.
     metric : str
@@ -151,15 +161,18 @@ def curve(frame: pd.DataFrame, title: str, *, metric: str, dark: bool = False) -
         y=values,
         mode="lines+markers",
         line={"color": colour("student", dark), "width": 2},
-        marker={"size": [11 if p else 7 for p in promoted], "symbol": ["diamond" if p else "circle" for p in promoted]},
+        marker={
+            "size": [11 if p else 7 for p in promoted],
+            "symbol": ["diamond" if p else "circle" for p in promoted],
+        },
         customdata=[[_plain(n)] for n in frame["note"]],
-        hovertemplate="%{x}: %{y:.1f} %<br>%{customdata[0]}<extra></extra>",
+        hovertemplate="training %{x}: %{y:.1f} %<br>%{customdata[0]}<extra></extra>",
     )
     for run, value in zip(frame["run"][promoted], values[promoted], strict=True):
         figure.add_annotation(x=run, y=value, text="in use", showarrow=False, yshift=16)
     _frame(figure, title, dark, 280)
-    figure.update_xaxes(title="run", type="category")
-    figure.update_yaxes(title=f"{_plain(metric)}, %", rangemode="tozero")
+    figure.update_xaxes(title_text="training", dtick=max(1, len(frame) // 10), showgrid=False)
+    figure.update_yaxes(title_text=f"{_plain(metric)}, %", rangemode="tozero")
     return figure
 
 
@@ -175,6 +188,6 @@ def parts(names: Sequence[str], values: Sequence[float], title: str, *, dark: bo
         )
     )
     _frame(figure, title, dark, 90 + 28 * max(len(names), 1))
-    figure.update_xaxes(title="share of the score", zeroline=True)
+    figure.update_xaxes(title_text="share of the score", zeroline=True)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure

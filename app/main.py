@@ -34,7 +34,9 @@ PAGES = {
     "": [("settings", "Settings", "settings")],
 }
 
-st.set_page_config(page_title="LMTX Studio", page_icon=":material/sell:", layout="wide", initial_sidebar_state=236)
+st.set_page_config(
+    page_title="LMTX Studio", page_icon=":material/sell:", layout="wide", initial_sidebar_state=236
+)
 layout.style()
 groups = {
     group: [

@@ -17,7 +17,12 @@ from lmtx.jobs import Job, WarmPool
 from lmtx.types import Role
 from lmtx.workspace import Status, Workspace, WorkspaceInfo
 
-ROLES: dict[Role, str] = {"train": "to learn from", "held_out": "held out", "reserve": "reserve", "test": "test"}
+ROLES: dict[Role, str] = {
+    "train": "to learn from",
+    "held_out": "held out",
+    "reserve": "reserve",
+    "test": "test",
+}
 
 
 @st.cache_resource(show_spinner=False)

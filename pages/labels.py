@@ -13,7 +13,9 @@ workspace = gate.workspace(TITLE, SENTENCE)
 with errors.shown():
     if (label_id := state.param("label")) is not None:
         label = workspace.journal.label(label_id)
-        action = layout.header(shorten(label.name, 80) if label else "Label", "What does this label mean, and where is it right?")
+        action = layout.header(
+            shorten(label.name, 80) if label else "Label", "What does this label mean, and where is it right?"
+        )
         with action:
             if st.button("All labels", icon=":material/arrow_back:"):
                 state.go("labels")
@@ -31,7 +33,12 @@ with errors.shown():
         importing.panel(workspace, "labels")
         st.stop()
     view = st.segmented_control(
-        "View", ["Browse", "Upload"], default="Browse", required=True, key="labels_view", label_visibility="collapsed"
+        "View",
+        ["Browse", "Upload"],
+        default="Browse",
+        required=True,
+        key="labels_view",
+        label_visibility="collapsed",
     )
     if view == "Upload":
         importing.panel(workspace, "labels")

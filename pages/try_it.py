@@ -1,7 +1,5 @@
 """Try it: paste a text, see its tags and the words that speak for them."""
 
-import streamlit as st
-
 from app.widgets import errors, gate, layout, trying
 
 TITLE, SENTENCE = "Try it", "What would a text of yours be tagged with, and why?"

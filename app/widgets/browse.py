@@ -82,7 +82,11 @@ def hits(found: Sequence[Hit], *, key: str) -> None:
         return
     chosen = table.table(
         [
-            {"Title": h.title or shorten(h.snippet, 60), "Text": h.snippet, **({} if h.score is None else {"Likeness": h.score})}
+            {
+                "Title": h.title or shorten(h.snippet, 60),
+                "Text": h.snippet,
+                **({} if h.score is None else {"Likeness": h.score}),
+            }
             for h in found
         ],
         [h.document_id for h in found],
@@ -106,7 +110,10 @@ def examples(found: Sequence[Example], *, key: str, none: str) -> None:
         [{"Title": e.title or shorten(e.snippet, 60), "Text": e.snippet} for e in found],
         [e.document_id for e in found],
         key=key,
-        columns={"Title": st.column_config.TextColumn(width="medium"), "Text": st.column_config.TextColumn(width="large")},
+        columns={
+            "Title": st.column_config.TextColumn(width="medium"),
+            "Text": st.column_config.TextColumn(width="large"),
+        },
     )
     if chosen:
         state.go("corpus", document=chosen)
@@ -163,11 +170,14 @@ def _pairs(pairs: Sequence[PairDetail]) -> None:
         layout.note("No teacher and no person has judged a label of this document yet.")
         return
     order = list(SIGNS)
-    rows = sorted(pairs, key=lambda p: (order.index(p.state) if p.state in order else 9, -(p.probability or 0)))
+    rows = sorted(
+        pairs, key=lambda p: (order.index(p.state) if p.state in order else 9, -(p.probability or 0))
+    )
     st.html(
         '<div class="lx-hits">'
         + "".join(
-            f'<div class="lx-pred-top lx-hit"><span dir="auto">{escape(p.name)}</span>{sign(p.state)}</div>' for p in rows[:14]
+            f'<div class="lx-pred-top lx-hit"><span dir="auto">{escape(p.name)}</span>{sign(p.state)}</div>'
+            for p in rows[:14]
         )
         + "</div>"
     )
@@ -178,10 +188,19 @@ def _pairs(pairs: Sequence[PairDetail]) -> None:
 def labels(workspace: Workspace) -> None:
     """Draw the label set, paged on the server."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        query = st.text_input("Words in name, alias or definition", key="labels_query", type="search", width=300)
+        query = st.text_input(
+            "Words in name, alias or definition", key="labels_query", type="search", width=300
+        )
         sorts = {"name": "Name", "gold": "Gold", "accepted": "Accepted", "proposed": "Proposed"}
-        sort = st.selectbox("Sort by", list(sorts), format_func=sorts.__getitem__, key="labels_sort", width=140)
-    filters: dict[str, Any] = {"query": query or "", "sort": sort, "descending": sort != "name", "page_size": table.PAGE_SIZE}
+        sort = st.selectbox(
+            "Sort by", list(sorts), format_func=sorts.__getitem__, key="labels_sort", width=140
+        )
+    filters: dict[str, Any] = {
+        "query": query or "",
+        "sort": sort,
+        "descending": sort != "name",
+        "page_size": table.PAGE_SIZE,
+    }
     total = workspace.labels_page(**filters).total
     page = table.pager(total, key=f"labels_page_{query}_{sort}", what="label")
     rows = workspace.labels_page(**filters, page=page).items
@@ -225,7 +244,10 @@ def label(workspace: Workspace, detail: LabelDetail) -> None:
         _linked("Near in meaning", [near for near, _ in detail.neighbours[:6]])
     with right:
         layout.figures(
-            [(SIGNS[s][0] + " " + s, words.count(detail.counts.get(s, 0)), "") for s in ("accepted", "rejected", "proposed")]
+            [
+                (SIGNS[s][0] + " " + s, words.count(detail.counts.get(s, 0)), "")
+                for s in ("accepted", "rejected", "proposed")
+            ]
         )
         layout.note(f"id {item.id}")
     for title, found, none in (
@@ -243,7 +265,9 @@ def _linked(title: str, found: Sequence[Label]) -> None:
     layout.section(title)
     with st.container(horizontal=True, gap="small"):
         for other in found[:24]:
-            if st.button(inert.markdown(shorten(other.name, 40)), key=f"to_{title}_{other.id}", type="secondary"):
+            if st.button(
+                inert.markdown(shorten(other.name, 40)), key=f"to_{title}_{other.id}", type="secondary"
+            ):
                 state.go("labels", label=other.id)
     if len(found) > 24:
         layout.note(f"and {len(found) - 24} more")

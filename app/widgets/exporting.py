@@ -13,11 +13,27 @@ from lmtx.workspace import Workspace
 WHAT = {
     "corpus": ("Corpus with tags", "Every document with its best tags and what people accepted."),
     "pairs": ("Pairs", "Every judged pair: state, verdict, probability, teacher, decision, reviewer."),
-    "decisions": ("Decisions", "All that people decided, in order, with name and time; it can be imported again."),
-    "model": ("Model", "The student as a sentence-transformers model, loads with SentenceTransformer(path), and the tagger."),
+    "decisions": (
+        "Decisions",
+        "All that people decided, in order, with name and time; it can be imported again.",
+    ),
+    "model": (
+        "Model",
+        "The student as a sentence-transformers model, loads with SentenceTransformer(path), and the tagger.",
+    ),
 }
-FORMATS = {"corpus": ["csv", "jsonl", "parquet"], "pairs": ["csv", "jsonl", "parquet"], "decisions": ["csv", "jsonl", "parquet"], "model": ["zip"]}
-MIME = {"csv": "text/csv", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet", "zip": "application/zip"}
+FORMATS = {
+    "corpus": ["csv", "jsonl", "parquet"],
+    "pairs": ["csv", "jsonl", "parquet"],
+    "decisions": ["csv", "jsonl", "parquet"],
+    "model": ["zip"],
+}
+MIME = {
+    "csv": "text/csv",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "zip": "application/zip",
+}
 
 
 def panel(workspace: Workspace) -> None:

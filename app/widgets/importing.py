@@ -16,7 +16,13 @@ from lmtx.workspace import Workspace
 
 Kind = Literal["corpus", "labels"]
 FIELDS: Mapping[Kind, Mapping[str, str]] = {
-    "corpus": {"id": "Id", "title": "Title", "text": "Text", "split": "Split (train or test)", "labels": "Labels"},
+    "corpus": {
+        "id": "Id",
+        "title": "Title",
+        "text": "Text",
+        "split": "Split (train or test)",
+        "labels": "Labels",
+    },
     "labels": {
         "id": "Id",
         "name": "Name",
@@ -66,7 +72,9 @@ def _source(workspace: Workspace, kind: Kind) -> Path | None:
         return Path(kept[1])
     folder = workspace.settings.import_folder()
     if folder is None:
-        layout.note("Larger than 200 MB? Name an import folder in the settings, and files in it are read by path.")
+        layout.note(
+            "Larger than 200 MB? Name an import folder in the settings, and files in it are read by path."
+        )
         return None
     typed = st.text_input(f"or a path in {folder}", key=f"path_{kind}")
     if not typed:
@@ -137,11 +145,17 @@ def _cells(item: Any) -> dict[str, str]:
 
 def issues_table(issues: list[Any]) -> None:
     """Draw issues of rows: where, what, and the remedy."""
+
     def get(issue: Any, name: str) -> Any:
         return issue.get(name) if isinstance(issue, dict) else getattr(issue, name)
 
     rows = [
-        {"row": get(i, "row"), "column": get(i, "column") or "", "value": str(get(i, "value") or "")[:80], "what and remedy": get(i, "message")}
+        {
+            "row": get(i, "row"),
+            "column": get(i, "column") or "",
+            "value": str(get(i, "value") or "")[:80],
+            "what and remedy": get(i, "message"),
+        }
         for i in issues
     ]
     st.dataframe(rows, width="stretch", hide_index=True, height=min(250, 40 + 35 * len(rows)))
@@ -167,12 +181,17 @@ def _choices_and_start(workspace: Workspace, kind: Kind, path: Path, preview: Pr
         params["on_bad"] = st.radio(
             "A row that can't be used",
             ["stop", "skip"],
-            format_func={"stop": "stops the import, nothing is written", "skip": "is left out and reported"}.__getitem__,
+            format_func={
+                "stop": "stops the import, nothing is written",
+                "skip": "is left out and reported",
+            }.__getitem__,
             horizontal=True,
             key=f"on_bad_{kind}",
         )
         params["delete_missing"] = st.checkbox(
-            "Delete what this file does not have", key=f"delete_{kind}", help="Otherwise items are only added and updated."
+            "Delete what this file does not have",
+            key=f"delete_{kind}",
+            help="Otherwise items are only added and updated.",
         )
     what = "documents" if kind == "corpus" else "labels"
     if st.button(f"Import {what}", type="primary", key=f"import_{kind}", icon=":material/upload:"):

@@ -11,7 +11,9 @@ import streamlit as st
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$:<&^=\"'])")
 # Streamlit's Markdown turns these into emoji, icons, arrows and links after escapes are resolved;
 # an invisible word joiner keeps them apart.
-_LATE = re.compile(r":(?=[\w+\-/]+:)|-(?=[->])|<(?=-)|(?<=h)t(?=tps?:)|(?<=w)w(?=\.)|(?<=\w)@(?=\w)", re.IGNORECASE)
+_LATE = re.compile(
+    r":(?=[\w+\-/]+:)|-(?=[->])|<(?=-)|(?<=h)t(?=tps?:)|(?<=w)w(?=\.)|(?<=\w)@(?=\w)", re.IGNORECASE
+)
 _JOINER = "\u2060"
 
 
@@ -63,7 +65,9 @@ def word_spans(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
     wanted = [re.escape(w) for w in words if len(w) > 1]
     if not wanted:
         return []
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(wanted, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
+    pattern = re.compile(
+        rf"(?<!\w)(?:{'|'.join(sorted(wanted, key=len, reverse=True))})(?!\w)", re.IGNORECASE
+    )
     return [m.span() for m in pattern.finditer(text)]
 
 

@@ -52,7 +52,11 @@ def header(title: str, sentence: str) -> DeltaGenerator:
 
 def section(title: str, note: str = "", *, truth: str = "") -> None:
     """Draw the name of a part of a screen, with a small note and the truth it is measured by."""
-    badge = f'<span class="lx-badge" title="{escape(TRUTHS.get(truth, ""))}">{escape(truth)}</span>' if truth else ""
+    badge = (
+        f'<span class="lx-badge" title="{escape(TRUTHS.get(truth, ""))}">{escape(truth)}</span>'
+        if truth
+        else ""
+    )
     detail = f'<span class="lx-note">{escape(note)}</span>' if note else ""
     st.html(f'<div class="lx-section"><h2>{escape(title)}</h2>{badge}{detail}</div>')
 

@@ -33,7 +33,6 @@ export default function (component) {
 """
 
 
-
 def area(text: str, *, seed: int, key: str, placeholder: str = "") -> str:
     """Draw the box and return its text.
 
@@ -49,7 +48,9 @@ def area(text: str, *, seed: int, key: str, placeholder: str = "") -> str:
         Shown while the box is empty.
     """
     mount = st.components.v2.component("lmtx_livetext", html=_HTML, css=_CSS, js=_JS)
-    result = mount(data={"text": text, "seed": seed, "placeholder": placeholder}, key=key, on_text_change=lambda: None)
+    result = mount(
+        data={"text": text, "seed": seed, "placeholder": placeholder}, key=key, on_text_change=lambda: None
+    )
     typed = result.text
     if typed and typed["seed"] == seed:
         return str(typed["value"])

@@ -31,12 +31,24 @@ def figures(workspace: Workspace, status: Status) -> None:
     measured = runs.headline(status)
     layout.figures(
         [
-            ("Documents", words.count(documents), ", ".join(
-                f"{words.count(n)} {services.ROLES[r]}" for r in ("train", "test") if (n := counts.get(r))
-            )),
+            (
+                "Documents",
+                words.count(documents),
+                ", ".join(
+                    f"{words.count(n)} {services.ROLES[r]}" for r in ("train", "test") if (n := counts.get(r))
+                ),
+            ),
             ("Labels", words.count(counts.get("labels", 0)), ""),
-            ("Judged pairs", words.count(judged), f"{words.count(counts.get('proposed', 0))} proposed as right"),
-            ("Reviewed documents", words.count(reviewed), f"{words.many(counts.get('decisions', 0), 'decision')}"),
+            (
+                "Judged pairs",
+                words.count(judged),
+                f"{words.count(counts.get('proposed', 0))} proposed as right",
+            ),
+            (
+                "Reviewed documents",
+                words.count(reviewed),
+                f"{words.many(counts.get('decisions', 0), 'decision')}",
+            ),
             ("First tag is right", measured[0], measured[1]),
         ]
     )
@@ -52,7 +64,9 @@ def path(status: Status) -> None:
         ("Train", bool(status.run_id), "a student learns"),
         ("Measure", bool(status.metrics), "how often is it right?"),
     ]
-    here = {"corpus": 0, "labels": 0, "teacher": 1, "review": 2, "train": 3, "precision": 4}.get(status.next_step.page, -1)
+    here = {"corpus": 0, "labels": 0, "teacher": 1, "review": 2, "train": 3, "precision": 4}.get(
+        status.next_step.page, -1
+    )
     cells = []
     for number, (name, done, detail) in enumerate(steps):
         kind = "here" if number == here else "done" if done else ""

@@ -38,7 +38,13 @@ def choose_system(place: DeltaGenerator, status: Status) -> str:
     known = list(SYSTEMS) if status.run_id else ["zero-shot"]
     with place:
         return str(
-            st.selectbox("Measured", known, format_func=SYSTEMS.__getitem__, key="precision_system", label_visibility="collapsed")
+            st.selectbox(
+                "Measured",
+                known,
+                format_func=SYSTEMS.__getitem__,
+                key="precision_system",
+                label_visibility="collapsed",
+            )
         )
 
 
@@ -51,7 +57,9 @@ def measured(workspace: Workspace, system: str) -> pd.DataFrame:
 def sentence(quality: pd.DataFrame, system: str) -> None:
     """Draw the finding in one sentence, with what it is of and from which truth."""
     given, right = float(quality["n_predicted"].sum()), float(quality["n_correct"].sum())
-    who = {"tagger": "the tagger", "student": "the student", "zero-shot": "likeness of names alone"}.get(system, "this run")
+    who = {"tagger": "the tagger", "student": "the student", "zero-shot": "likeness of names alone"}.get(
+        system, "this run"
+    )
     share = words.percent(right / given if given else None, measures.wilson(right, given) if given else None)
     known = measures.known_within(quality)
     st.html(
@@ -73,7 +81,9 @@ def ranking(workspace: Workspace, system: str) -> None:
     }
     layout.figures([(name, words.percent(found.get(name)), text) for name, text in names.items()])
     with st.container(horizontal=True, vertical_alignment="center"):
-        layout.note(f"{words.many(int(found.get('n_docs', 0)), 'test document')}, {words.many(int(found.get('n_labels', 0)), 'label')}")
+        layout.note(
+            f"{words.many(int(found.get('n_docs', 0)), 'test document')}, {words.many(int(found.get('n_labels', 0)), 'label')}"
+        )
         layout.what_is("How is this computed", HOW)
 
 
@@ -87,7 +97,12 @@ def plots(quality: pd.DataFrame) -> None:
     good = int((top["low"] >= 0.5).sum())
     with left:
         title = f"{good} of the {len(top)} commonest tags are right more often than not"
-        st.plotly_chart(charts.forest(top, title, dark=layout.dark()), theme=None, key="forest", config={"displayModeBar": False})
+        st.plotly_chart(
+            charts.forest(top, title, dark=layout.dark()),
+            theme=None,
+            key="forest",
+            config={"displayModeBar": False},
+        )
     with right:
         missed = int(((quality["support"] > 0) & (quality["n_predicted"] == 0)).sum())
         title = f"{words.many(missed, 'label')} with gold {'is' if missed == 1 else 'are'} never given"
@@ -107,7 +122,14 @@ def plots(quality: pd.DataFrame) -> None:
 def table_of_labels(quality: pd.DataFrame) -> str | None:
     """Draw the table of all labels; returns the label to look into."""
     layout.section("All labels", "choose one to see its documents", truth="gold")
-    query = st.text_input("Search labels", key="precision_query", type="search", width=300, label_visibility="collapsed", placeholder="Search labels")
+    query = st.text_input(
+        "Search labels",
+        key="precision_query",
+        type="search",
+        width=300,
+        label_visibility="collapsed",
+        placeholder="Search labels",
+    )
     shown = quality
     if query:
         shown = quality[quality["name"].str.contains(query, case=False, regex=False)]
@@ -117,7 +139,8 @@ def table_of_labels(quality: pd.DataFrame) -> str | None:
             "Label": shown["name"],
             "Precision": shown["precision"],
             "Interval": [
-                f"[{100 * low:.0f}, {100 * high:.0f}]" if n else "" for low, high, n in zip(shown["low"], shown["high"], shown["n_predicted"], strict=True)
+                f"[{100 * low:.0f}, {100 * high:.0f}]" if n else ""
+                for low, high, n in zip(shown["low"], shown["high"], shown["n_predicted"], strict=True)
             ],
             "Recall": shown["recall"],
             "F1": shown["f1"],
@@ -148,11 +171,21 @@ def drill_down(workspace: Workspace, label_id: str, system: str, quality: pd.Dat
     if rows.empty:
         return
     row = rows.iloc[0]
-    layout.section(shorten(str(row["name"]), 60), f"{words.percent(row['precision'])} right of {words.count(row['n_predicted'])} given", truth="gold")
+    layout.section(
+        shorten(str(row["name"]), 60),
+        f"{words.percent(row['precision'])} right of {words.count(row['n_predicted'])} given",
+        truth="gold",
+    )
     if st.button("Open the label's page", key="drill_label", type="tertiary", icon=":material/sell:"):
         state.go("labels", label=label_id)
     outcome = st.segmented_control(
-        "Documents", list(OUTCOMES), default="fp", required=True, format_func=OUTCOMES.__getitem__, key="outcome", label_visibility="collapsed"
+        "Documents",
+        list(OUTCOMES),
+        default="fp",
+        required=True,
+        format_func=OUTCOMES.__getitem__,
+        key="outcome",
+        label_visibility="collapsed",
     )
     found = workspace.label_outcomes(label_id, outcome, system)
     browse.examples(found, key=f"outcome_{label_id}_{outcome}", none="No such document.")
@@ -172,7 +205,11 @@ def of_label(workspace: Workspace, label_id: str) -> None:
     interval = (float(row["low"]), float(row["high"])) if row["n_predicted"] else None
     layout.figures(
         [
-            ("Precision", words.percent(row["precision"], interval), f"of {words.count(row['n_predicted'])} given"),
+            (
+                "Precision",
+                words.percent(row["precision"], interval),
+                f"of {words.count(row['n_predicted'])} given",
+            ),
             ("Recall", words.percent(row["recall"]), f"of {words.count(row['support'])} that should have it"),
         ]
     )

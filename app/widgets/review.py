@@ -53,6 +53,8 @@ def body(workspace: Workspace, policy: Policy) -> None:
             state.REVIEW_ITEM.set(item)
         if item is None:
             _nothing_left(workspace)
+            st.button("Undo", key="undo", shortcut="U", on_click=reviewing.undo, args=(workspace,))
+            _status(workspace)
             return
         left, right = st.columns([11, 10], gap="large")
         with left:
@@ -66,7 +68,9 @@ def body(workspace: Workspace, policy: Policy) -> None:
 
 def _nothing_left(workspace: Workspace) -> None:
     if state.REVIEW_SKIPPED.get():
-        with layout.empty("Nothing left but what you skipped.", "The queue is empty except for skipped documents."):
+        with layout.empty(
+            "Nothing left but what you skipped.", "The queue is empty except for skipped documents."
+        ):
             if st.button("Show the skipped ones again", type="primary", key="again"):
                 state.REVIEW_SKIPPED.set(())
                 st.rerun()
@@ -79,7 +83,10 @@ def _nothing_left(workspace: Workspace) -> None:
         ):
             layout.go_button("Ask the teacher", "teacher", main=True, key="review_teacher")
         return
-    with layout.empty("All done: every document of this queue is reviewed.", "Train to learn from it, or choose another queue."):
+    with layout.empty(
+        "All done: every document of this queue is reviewed.",
+        "Train to learn from it, or choose another queue.",
+    ):
         layout.go_button("Train", "train", main=True, key="review_train")
 
 
@@ -87,13 +94,16 @@ def _document(item: ReviewItem) -> None:
     selected = state.REVIEW_SELECTED.get()
     marks = [h for h in item.highlights if selected in h.label_ids]
     spans = [(h.start, h.end) for h in marks or item.highlights if h.kind == "word" or marks]
-    with st.container(height=548, border=False, key="lx_reading"):
+    with st.container(height=590, border=False, key="lx_reading"):
         reading(item.document.title, item.document.text, spans, key=item.document.id)
     layout.note(item.reason)
 
 
 def _candidates(workspace: Workspace, item: ReviewItem) -> None:
     standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
+    st.html(
+        '<div class="lx-bars-key"><span class="lx-teacher">▬ teacher</span><span class="lx-student">▬ student</span></div>'
+    )
     with st.container(key="lx_candidates"):
         for number, candidate in enumerate(item.candidates[:9], start=1):
             _row(workspace, item, candidate, number, standing)
@@ -102,7 +112,9 @@ def _candidates(workspace: Workspace, item: ReviewItem) -> None:
     _actions(workspace, item, standing)
 
 
-def _row(workspace: Workspace, item: ReviewItem, candidate: Candidate, number: int, standing: Standing) -> None:
+def _row(
+    workspace: Workspace, item: ReviewItem, candidate: Candidate, number: int, standing: Standing
+) -> None:
     mark, kind, said = _state(candidate, standing)
     key, text = st.columns([1, 7], vertical_alignment="center", gap="small")
     key.button(
@@ -119,8 +131,8 @@ def _row(workspace: Workspace, item: ReviewItem, candidate: Candidate, number: i
     place = " › ".join(candidate.path)
     text.html(
         f'<div class="lx-cand {selected}" title="{escape(candidate.why)}"><div>'
-        f'<div class="lx-cand-name lx-{kind}" dir="auto">{escape(candidate.name)}</div>'
-        f'<div class="lx-cand-path" dir="auto">{escape(place) or "&nbsp;"}</div></div>'
+        f'<div class="lx-cand-name" dir="auto">{escape(candidate.name)}</div>'
+        f'<div class="lx-cand-path" dir="auto">{escape(place)}</div></div>'
         f'<div title="teacher {teacher:.0f} %, student {student:.0f} %">'
         f'<div class="lx-bar"><i class="t" style="width:{teacher:.0f}%"></i></div>'
         f'<div class="lx-bar"><i class="s" style="width:{student:.0f}%"></i></div></div>'
@@ -152,7 +164,9 @@ def _definition(workspace: Workspace, item: ReviewItem) -> None:
     else:
         label = workspace.journal.label(selected) if selected else None
         name, text = (label.name, label.description) if label else ("", "")
-    st.html(f'<div class="lx-definition" dir="auto"><b>{escape(name)}.</b> {escape(shorten(text, 220))}</div>')
+    st.html(
+        f'<div class="lx-definition" dir="auto"><b>{escape(name)}.</b> {escape(shorten(text, 220))}</div>'
+    )
 
 
 def _add(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
@@ -207,10 +221,25 @@ def _actions(workspace: Workspace, item: ReviewItem, standing: Standing) -> None
         )
         st.button("Skip", key="skip", shortcut="S", on_click=reviewing.skip, args=(workspace, item))
         st.button("Undo", key="undo", shortcut="U", on_click=reviewing.undo, args=(workspace,))
+        st.button(
+            ":material/keyboard_arrow_down:",
+            key="next_label",
+            shortcut="J",
+            type="tertiary",
+            help="Next label",
+            on_click=reviewing.move,
+            args=(item, 1),
+        )
+        st.button(
+            ":material/keyboard_arrow_up:",
+            key="previous_label",
+            shortcut="K",
+            type="tertiary",
+            help="Previous label",
+            on_click=reviewing.move,
+            args=(item, -1),
+        )
         st.button("Keys", key="help", shortcut="H", type="tertiary", on_click=reviewing.turn_help)
-        with st.container(key="lx_moves", horizontal=True, width="content"):
-            st.button("Next", key="next_label", shortcut="J", type="tertiary", on_click=reviewing.move, args=(item, 1))
-            st.button("Previous", key="previous_label", shortcut="K", type="tertiary", on_click=reviewing.move, args=(item, -1))
     if state.REVIEW_HELP.get():
         cells = "".join(f"<kbd>{escape(k)}</kbd><span>{escape(v)}</span>" for k, v in KEYS)
         st.html(f'<div class="lx-keys">{cells}</div>')
@@ -221,7 +250,9 @@ def _status(workspace: Workspace) -> None:
     stats = workspace.review_stats(reviewer)
     saved = state.REVIEW_SAVED.get()
     parts = [
-        f'<span class="lx-accepted" role="status">✓ {escape(saved)}</span>' if saved else "<span>Every key is saved at once</span>",
+        f'<span class="lx-accepted" role="status">✓ {escape(saved)}</span>'
+        if saved
+        else "<span>Every key is saved at once</span>",
         f"<span>{escape(reviewer)}</span>",
         f"<span>{words.many(int(stats.get('decisions_today', 0)), 'decision')} today</span>",
         f"<span>{stats.get('per_minute', 0):.0f} a minute</span>",

@@ -31,7 +31,9 @@ def headline(status: Status) -> tuple[str, str]:
     found = metric(status.metrics)
     if found is None:
         return "–", "not measured yet"
-    return words.percent(found[0]), {"gold": "against gold"}.get(found[1], f"against {found[1].replace('_', ' ')}")
+    return words.percent(found[0]), {"gold": "against gold"}.get(
+        found[1], f"against {found[1].replace('_', ' ')}"
+    )
 
 
 def frame(found: Sequence[Run]) -> pd.DataFrame:
@@ -41,7 +43,13 @@ def frame(found: Sequence[Run]) -> pd.DataFrame:
         value = metric(run.metrics)
         if value is not None:
             rows.append(
-                {"run": str(number), "value": value[0], "truth": value[1], "promoted": run.promoted, "note": run.note or run.kind}
+                {
+                    "run": number,
+                    "value": value[0],
+                    "truth": value[1],
+                    "promoted": run.promoted,
+                    "note": run.note or run.kind,
+                }
             )
     return pd.DataFrame(rows, columns=["run", "value", "truth", "promoted", "note"])
 

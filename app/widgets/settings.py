@@ -20,17 +20,30 @@ def form(workspace: Workspace) -> None:
             "Reviewer", now.reviewer, max_chars=80, help="The name written beside every decision made here."
         )
         encoder = left.text_input(
-            "Encoder", now.encoder, help="“minilm” is packaged and reads English. Or the name or path of any sentence-transformers model."
+            "Encoder",
+            now.encoder,
+            help="“minilm” is packaged and reads English. Or the name or path of any sentence-transformers model.",
         )
         folder = right.text_input(
-            "Import folder", now.allowed_folder or "", help="Files in this folder on the server may be imported by path, for what is too large to upload."
+            "Import folder",
+            now.allowed_folder or "",
+            help="Files in this folder on the server may be imported by path, for what is too large to upload.",
         )
         if st.form_submit_button("Save", type="primary"):
             with errors.shown():
-                values = {"name": name.strip(), "reviewer": reviewer.strip(), "encoder": encoder.strip(), "allowed_folder": folder.strip() or None}
+                values = {
+                    "name": name.strip(),
+                    "reviewer": reviewer.strip(),
+                    "encoder": encoder.strip(),
+                    "allowed_folder": folder.strip() or None,
+                }
                 workspace.update_settings(**values)
                 state.REVIEWER.set(reviewer.strip())
-                layout.flash("Saved." if encoder.strip() == now.encoder else "Saved. Teach and train again: the texts are encoded anew.")
+                layout.flash(
+                    "Saved."
+                    if encoder.strip() == now.encoder
+                    else "Saved. Teach and train again: the texts are encoded anew."
+                )
                 st.rerun()
 
 
@@ -39,14 +52,32 @@ def facts(workspace: Workspace) -> None:
     now, status = workspace.settings, workspace.status()
     rows = [
         ("Folder", str(workspace.folder)),
-        ("Search index", {"ready": "up to date", "behind": "catching up", "elsewhere": "held by another process", "off": "not open"}.get(status.index, status.index)),
-        ("Reserve for measuring", f"{words.percent(now.reserve_share)} of the documents that may be learned from, fixed at import"),
+        (
+            "Search index",
+            {
+                "ready": "up to date",
+                "behind": "catching up",
+                "elsewhere": "held by another process",
+                "off": "not open",
+            }.get(status.index, status.index),
+        ),
+        (
+            "Reserve for measuring",
+            f"{words.percent(now.reserve_share)} of the documents that may be learned from, fixed at import",
+        ),
         ("Held out", f"{words.percent(now.held_out_share)} of the rest, judged but never trained on"),
         ("Seed", str(now.seed)),
         ("Appearance", "Follows your system; change it in the menu at the top right."),
     ]
     layout.section("Facts")
-    st.html('<div class="lx-hits">' + "".join(f'<div class="lx-hit lx-pred-top"><span class="lx-note">{escape(k)}</span><span>{escape(v)}</span></div>' for k, v in rows) + "</div>")
+    st.html(
+        '<div class="lx-hits">'
+        + "".join(
+            f'<div class="lx-hit lx-pred-top"><span class="lx-note">{escape(k)}</span><span>{escape(v)}</span></div>'
+            for k, v in rows
+        )
+        + "</div>"
+    )
 
 
 def others(workspace: Workspace) -> None:

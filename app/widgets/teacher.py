@@ -11,7 +11,11 @@ from app.widgets import browse, errors, layout, words
 from app.widgets.inert import escape
 from lmtx.workspace import TeachPreview, Workspace
 
-EVIDENCE, SIMULATED, BIASED = "evidence", "simulated:recall=0.85,noise=0.05,seed=0", "simulated:recall=0.85,noise=0.05,seed=0,bias=label"
+EVIDENCE, SIMULATED, BIASED = (
+    "evidence",
+    "simulated:recall=0.85,noise=0.05,seed=0",
+    "simulated:recall=0.85,noise=0.05,seed=0,bias=label",
+)
 NAMES = {
     EVIDENCE: "Evidence, no language model",
     SIMULATED: "Simulated from gold",
@@ -45,13 +49,24 @@ def choose(workspace: Workspace) -> Choice:
         key="teacher_spec",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        top_k = st.number_input("Candidates a document", 2, 100, workspace.settings.top_k, key="teacher_top_k", width=190)
+        top_k = st.number_input(
+            "Candidates a document", 2, 100, workspace.settings.top_k, key="teacher_top_k", width=190
+        )
         limit = st.number_input(
-            "Documents at most", 0, None, 0, step=100, key="teacher_limit", width=190, help="0: all documents that may be learned from."
+            "Documents at most",
+            0,
+            None,
+            0,
+            step=100,
+            key="teacher_limit",
+            width=190,
+            help="0: all documents that may be learned from.",
         )
         rounds = 1
         if spec != EVIDENCE:
-            rounds = st.number_input("Rounds", 1, 20, workspace.settings.rounds, key="teacher_rounds", width=120)
+            rounds = st.number_input(
+                "Rounds", 1, 20, workspace.settings.rounds, key="teacher_rounds", width=120
+            )
     choice = Choice(spec, int(top_k), int(limit) or None, int(rounds))
     preview = workspace.teach_preview(choice.teacher, choice.top_k, choice.limit_docs)
     cost(preview)
@@ -74,7 +89,9 @@ def start(workspace: Workspace, choice: Choice, *, busy: bool) -> None:
     """Draw the buttons that let the teacher judge."""
     params = {"teacher": choice.teacher, "limit_docs": choice.limit_docs}
     with st.container(horizontal=True):
-        if st.button("Teach and train", type="primary", key="start_cycle", disabled=busy, icon=":material/play_arrow:"):
+        if st.button(
+            "Teach and train", type="primary", key="start_cycle", disabled=busy, icon=":material/play_arrow:"
+        ):
             with errors.shown():
                 workspace.update_settings(top_k=choice.top_k)
                 services.start(workspace, "cycle", {**params, "rounds": choice.rounds})
@@ -113,7 +130,9 @@ def verdicts(workspace: Workspace) -> None:
     for row in judged:
         detail = workspace.document_detail(row.id, predict=False)
         said = [p for p in detail.pairs if p.verdict is not None]
-        yes = "".join(f'<span class="lx-tag" dir="auto">{escape(p.name)}</span>' for p in said if p.verdict == "yes")
+        yes = "".join(
+            f'<span class="lx-tag" dir="auto">{escape(p.name)}</span>' for p in said if p.verdict == "yes"
+        )
         no = sum(p.verdict == "no" for p in said)
         st.html(
             f'<div class="lx-hit"><b dir="auto">{escape(detail.document.title or row.snippet)}</b><div>'

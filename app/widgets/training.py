@@ -31,7 +31,13 @@ def settings() -> dict[str, Any]:
     with st.expander("Settings of the next training", icon=":material/tune:"), st.container(horizontal=True):
         epochs = st.number_input("Passes over the pairs", 1, 50, 5, key="train_epochs", width=180)
         weight = st.number_input(
-            "Weight of a decision", 1.0, 20.0, 3.0, step=0.5, key="train_weight", width=180,
+            "Weight of a decision",
+            1.0,
+            20.0,
+            3.0,
+            step=0.5,
+            key="train_weight",
+            width=180,
             help="How much more a person's word counts than a teacher's.",
         )
         seed = st.number_input("Seed", 0, 10_000, 0, key="train_seed", width=120)
@@ -43,7 +49,9 @@ def settings() -> dict[str, Any]:
 def start(workspace: Workspace, params: dict[str, Any]) -> None:
     """Draw the button that starts a training."""
     busy = any(job.verb in ("train", "cycle", "demo") for job in services.active_jobs(workspace))
-    if st.button("Train now", type="primary", key="start_train", disabled=busy, icon=":material/model_training:"):
+    if st.button(
+        "Train now", type="primary", key="start_train", disabled=busy, icon=":material/model_training:"
+    ):
         with errors.shown():
             services.start(workspace, "train", params)
             st.rerun()
@@ -63,8 +71,13 @@ def runs_table(workspace: Workspace) -> None:
     if not found:
         return
     layout.section("Runs", "choose one to use it, or to go back to it")
-    chosen = table.table([_row(number, run) for number, run in _numbered(found)], [run.id for run in found], key="runs_table",
-        columns={name: table.share(name) for name in ("P@1", "P@5", "R@10")})
+    st.html(f'<span class="lx-runs" data-runs="{len(found)}"></span>')
+    chosen = table.table(
+        [_row(number, run) for number, run in _numbered(found)],
+        [run.id for run in found],
+        key="runs_table",
+        columns={name: table.share(name) for name in ("P@1", "P@5", "R@10")},
+    )
     run = next((r for r in found if r.id == chosen), None)
     if run is None:
         return
@@ -77,7 +90,10 @@ def runs_table(workspace: Workspace) -> None:
                 layout.flash("The run is in use now. Choose another to go back.")
                 st.rerun()
     with st.expander("Configuration and metrics"):
-        st.json({"config": run.config, "metrics": run.metrics, "fingerprint": run.fingerprint, "note": run.note}, expanded=1)
+        st.json(
+            {"config": run.config, "metrics": run.metrics, "fingerprint": run.fingerprint, "note": run.note},
+            expanded=1,
+        )
 
 
 def _numbered(found: list[Run]) -> list[tuple[int, Run]]:
@@ -85,7 +101,10 @@ def _numbered(found: list[Run]) -> list[tuple[int, Run]]:
 
 
 def _row(number: int, run: Run) -> dict[str, Any]:
-    values = {name: (found[0] if (found := runs.metric(run.metrics, name)) else None) for name in ("P@1", "P@5", "R@10")}
+    values = {
+        name: (found[0] if (found := runs.metric(run.metrics, name)) else None)
+        for name in ("P@1", "P@5", "R@10")
+    }
     measured = runs.metric(run.metrics)
     return {
         "Run": number,

@@ -34,7 +34,9 @@ def body(workspace: Workspace) -> None:
     """Draw the box and the tags of what is in it."""
     left, right = st.columns([6, 5], gap="large")
     with left:
-        text = livetext.area(TEXT.get(), seed=SEED.get(), key="try_text", placeholder="Paste or type a text …")
+        text = livetext.area(
+            TEXT.get(), seed=SEED.get(), key="try_text", placeholder="Paste or type a text …"
+        )
         TEXT.set(text)
     with right, errors.shown():
         if not text.strip():

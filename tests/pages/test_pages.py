@@ -1,0 +1,130 @@
+"""Every screen in every state: no workspace, an empty one, a full one, a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))
+Open = Callable[..., AppTest]
+
+
+def text_of(app: AppTest) -> str:
+    """All words on the screen."""
+    return "\n".join(str(getattr(e, "body", "") or getattr(e, "value", "") or "") for e in app.main)
+
+
+def test_pages_are_short() -> None:
+    lengths = {p.name: len(p.read_text().splitlines()) for p in (ROOT / "pages").glob("*.py")}
+    assert max(lengths.values()) < 150, lengths
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_a_workspace_it_offers_the_demo(home: Path, open_page: Open, name: str) -> None:
+    at = open_page(name)
+    assert not at.exception
+    assert "No workspace yet" in text_of(at)
+    assert at.button(key="load_demo")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_empty_says_why_and_what_to_do(empty: Path, open_page: Open, name: str) -> None:
+    at = open_page(name)
+    assert not at.exception
+    text = text_of(at)
+    if name == "settings":
+        assert "Workspaces" in text
+    else:
+        assert "empty" in text or "No documents yet" in text or "No labels yet" in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_full_draws(full: Path, open_page: Open, name: str) -> None:
+    at = open_page(name)
+    assert not at.exception
+    assert 'role="alert"' not in text_of(at)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_error_is_shown_without_a_traceback(broken: Path, open_page: Open, name: str) -> None:
+    at = open_page(name)
+    assert not at.exception
+    assert 'role="alert"' in text_of(at)
+    assert "workspace.json" in text_of(at)
+
+
+def test_detail_of_a_document_and_of_a_label(full: Path, open_page: Open) -> None:
+    from lmtx.workspace import Workspace
+
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        document = workspace.documents_page(page_size=1).items[0].id
+        label = workspace.labels_page(page_size=1).items[0].id
+    at = open_page("corpus", document=document)
+    assert not at.exception
+    assert "Judged labels" in text_of(at)
+    at = open_page("labels", label=label)
+    assert not at.exception
+    assert "Accepted" in text_of(at)
+    at = open_page("corpus", document="nowhere")
+    assert not at.exception
+    assert "does not exist" in text_of(at)
+
+
+def test_upload_previews_before_anything_is_written(empty: Path, open_page: Open) -> None:
+    at = open_page("labels")
+    at.file_uploader[0].upload("labels.csv", b"id,name\nL1,Ships\nL2,\nL3,Harbours\n", "text/csv").run()
+    assert not at.exception
+    text = text_of(at)
+    assert "Preview" in text
+    assert "labels.csv" in text
+    assert "Rows that need a look" in text
+    assert at.button(key="import_labels")
+
+
+def test_upload_of_a_broken_file_is_an_error_message(empty: Path, open_page: Open) -> None:
+    at = open_page("corpus")
+    at.file_uploader[0].upload("corpus.parquet", b"PAR1 truncated", "application/octet-stream").run()
+    assert not at.exception
+    assert 'role="alert"' in text_of(at)
+
+
+def test_review_keys_record_at_once(full: Path, open_page: Open) -> None:
+    from lmtx.workspace import Workspace
+
+    at = open_page("review")
+    key = next(b for b in at.button if (b.key or "").endswith("_1") and (b.key or "").startswith("key_"))
+    key.click().run()
+    assert not at.exception
+    assert "accepted" in text_of(at)
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        standing = [d for d in workspace.journal.decisions(standing=True) if d.action == "accept"]
+    assert len(standing) == 1
+    next(b for b in at.button if b.key == "key_accepted_1").click().run()
+    assert "rejected" in text_of(at)
+    next(b for b in at.button if b.key == "key_rejected_1").click().run()
+    assert "taken back" in text_of(at)
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        assert workspace.journal.pair_states(standing[0].document_id) is not None
+        left = [d for d in workspace.journal.decisions(standing=True) if d.action in ("accept", "reject")]
+    assert left == []
+    at.button(key="complete").click().run()
+    assert not at.exception
+    assert "document complete" in text_of(at)
+    at.button(key="undo").click().run()
+    assert "taken back" in text_of(at)
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        assert workspace.journal.completed() == {}
+
+
+def test_review_finds_a_missing_label(full: Path, open_page: Open) -> None:
+    at = open_page("review")
+    at.text_input[0].set_value("ships").run()
+    assert not at.exception
+    found = [b for b in at.button if (b.key or "").startswith("found_")]
+    assert found
+    found[0].click().run()
+    assert "added" in text_of(at)
