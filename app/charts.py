@@ -177,7 +177,7 @@ def curve(frame: pd.DataFrame, title: str, *, metric: str, dark: bool = False) -
 
 
 def parts(names: Sequence[str], values: Sequence[float], title: str, *, dark: bool = False) -> go.Figure:
-    """What each part adds to a score, as bars left and right of zero."""
+    """Draw what each part adds to a score, as bars left and right of zero."""
     figure = go.Figure(
         go.Bar(
             x=list(values),

@@ -58,7 +58,7 @@ def workspaces() -> list[WorkspaceInfo]:
 
 
 def current() -> Workspace | None:
-    """The workspace that this session looks at, or None where there is none yet."""
+    """Return the workspace that this session looks at, or None where there is none yet."""
     folder = state.FOLDER.get()
     if folder is None:
         try:

@@ -17,7 +17,7 @@ with errors.shown():
         if not busy:
             with layout.empty(
                 "Nothing to learn from yet.",
-                "Let a teacher judge the documents, or review some yourself; then the student learns in seconds.",
+                "Let a teacher judge the documents, or review some yourself; then the student learns.",
             ):
                 layout.go_button("Ask the teacher", "teacher", main=True, key="train_teacher")
                 layout.go_button("Review", "review", key="train_review")

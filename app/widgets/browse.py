@@ -159,7 +159,8 @@ def tag_row(tag: Tag, top: float) -> str:
     spoken = f'<span class="lx-note">{escape(", ".join(tag.words[:6]))}</span>' if tag.words else ""
     place = f'<span class="lx-note" dir="auto">{escape(" › ".join(tag.path))}</span>' if tag.path else ""
     return (
-        f'<div class="lx-pred"><div class="lx-pred-top"><span dir="auto"><b>{escape(tag.name)}</b> {place}</span>'
+        '<div class="lx-pred"><div class="lx-pred-top">'
+        f'<span dir="auto"><b>{escape(tag.name)}</b> {place}</span>'
         f"<span>{escape(value)}</span></div>"
         f'<div class="lx-bar"><i class="s" style="width:{min(width, 100):.0f}%"></i></div>{spoken}</div>'
     )

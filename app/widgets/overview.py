@@ -14,7 +14,8 @@ def first_steps(workspace: Workspace) -> None:
     """Draw what an empty workspace offers."""
     with layout.empty(
         "This workspace is empty.",
-        "Upload a corpus and a label set, no annotations needed; or fill it with the demo, a library catalogue.",
+        "Upload a corpus and a label set, no annotations needed; "
+        "or fill it with the demo, a library catalogue.",
     ):
         layout.go_button("Upload a corpus", "corpus", main=True, key="first_corpus")
         if st.button("Load the demo", key="load_demo"):
@@ -93,8 +94,8 @@ def warnings(status: Status) -> None:
         st.html(f'<p class="lx-note"><span class="lx-unsure">Note.</span> {escape(text)}</p>')
     if status.teacher_used and not status.is_llm:
         st.html(
-            '<p class="lx-note"><span class="lx-unsure">Note.</span> The labels were proposed without a language '
-            "model, by likeness of words and meaning alone. Expect them to be wrong often; reviewing some "
+            '<p class="lx-note"><span class="lx-unsure">Note.</span> The labels were proposed without '
+            "a language model, by likeness of words and meaning alone. Expect them to be wrong often; reviewing some "
             "documents helps most.</p>"
         )
 

@@ -18,8 +18,8 @@ OUTCOMES: dict[Literal["tp", "fp", "fn"], str] = {"tp": "Right", "fp": "Wrong", 
 HOW = (
     "A tag is right if the gold labels of the document hold it. Every document gets its five best tags. "
     "**Precision** of a label: of the documents that got it, the share where it is right. **Recall**: of the "
-    "documents that should have it, the share that got it. **Support**: how many should have it. Brackets hold "
-    "a 95 % Wilson interval, which takes the documents as a random sample and tags as independent."
+    "documents that should have it, the share that got it. **Support**: how many should have it. Brackets "
+    "hold a 95 % Wilson interval, which takes the documents as a random sample and tags as independent."
 )
 
 
@@ -27,8 +27,9 @@ def without_gold() -> None:
     """Say what is missing where nothing can be measured."""
     with layout.empty(
         "Nothing to measure against yet.",
-        "Precision needs documents whose right labels are known and were never trained on. Upload test documents with "
-        "labels: set the split column to “test” and say that their labels are gold. Estimates from reviewed samples come later.",
+        "Precision needs documents whose right labels are known and were never trained on. Upload "
+        "test documents with labels: set the split column to “test” and say that their labels are gold. "
+        "Estimates from reviewed samples come later.",
     ):
         layout.go_button("Upload test documents", "corpus", main=True, key="precision_corpus")
 
@@ -63,7 +64,8 @@ def sentence(quality: pd.DataFrame, system: str) -> None:
     share = words.percent(right / given if given else None, measures.wilson(right, given) if given else None)
     known = measures.known_within(quality)
     st.html(
-        f'<p style="font-size:1.12rem;margin:.2rem 0">Of the tags {escape(who)} gives, <b>{escape(share)}</b> are right; '
+        f'<p style="font-size:1.12rem;margin:.2rem 0">Of the tags {escape(who)} gives, '
+        f"<b>{escape(share)}</b> are right; "
         f"{words.count(known)} of {words.many(len(quality), 'label')} are known to ±10 points. "
         f'<span class="lx-badge" title="{escape(layout.TRUTHS["gold"])}">gold</span></p>'
     )
@@ -81,9 +83,8 @@ def ranking(workspace: Workspace, system: str) -> None:
     }
     layout.figures([(name, words.percent(found.get(name)), text) for name, text in names.items()])
     with st.container(horizontal=True, vertical_alignment="center"):
-        layout.note(
-            f"{words.many(int(found.get('n_docs', 0)), 'test document')}, {words.many(int(found.get('n_labels', 0)), 'label')}"
-        )
+        documents, labels = int(found.get("n_docs", 0)), int(found.get("n_labels", 0))
+        layout.note(f"{words.many(documents, 'test document')}, {words.many(labels, 'label')}")
         layout.what_is("How is this computed", HOW)
 
 
@@ -93,21 +94,25 @@ def plots(quality: pd.DataFrame) -> None:
     if given.empty:
         return
     top = given.nlargest(12, "n_predicted").sort_values("precision", ascending=False)
-    left, right = st.columns(2, gap="medium")
     good = int((top["low"] >= 0.5).sum())
-    with left:
-        title = f"{good} of the {len(top)} commonest tags are right more often than not"
+    missed = int(((quality["support"] > 0) & (quality["n_predicted"] == 0)).sum())
+    with st.grid(min_column_width=400, gap="medium"):
         st.plotly_chart(
-            charts.forest(top, title, dark=layout.dark()),
+            charts.forest(
+                top,
+                f"{good} of the {len(top)} commonest tags are right more often than not",
+                dark=layout.dark(),
+            ),
             theme=None,
             key="forest",
             config={"displayModeBar": False},
         )
-    with right:
-        missed = int(((quality["support"] > 0) & (quality["n_predicted"] == 0)).sum())
-        title = f"{words.many(missed, 'label')} with gold {'is' if missed == 1 else 'are'} never given"
         event = st.plotly_chart(
-            charts.spread(given, title, dark=layout.dark()),
+            charts.spread(
+                given,
+                f"{words.many(missed, 'label')} with gold {'is' if missed == 1 else 'are'} never given",
+                dark=layout.dark(),
+            ),
             theme=None,
             key="spread",
             config={"displayModeBar": False},

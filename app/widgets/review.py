@@ -102,7 +102,8 @@ def _document(item: ReviewItem) -> None:
 def _candidates(workspace: Workspace, item: ReviewItem) -> None:
     standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
     st.html(
-        '<div class="lx-bars-key"><span class="lx-teacher">▬ teacher</span><span class="lx-student">▬ student</span></div>'
+        '<div class="lx-bars-key"><span class="lx-teacher">▬ teacher</span>'
+        '<span class="lx-student">▬ student</span></div>'
     )
     with st.container(key="lx_candidates"):
         for number, candidate in enumerate(item.candidates[:9], start=1):
@@ -217,7 +218,8 @@ def _actions(workspace: Workspace, item: ReviewItem, standing: Standing) -> None
             shortcut="Enter",
             on_click=reviewing.complete,
             args=(workspace, item),
-            help=f"{words.many(n_accepted, 'label')} right, the other {words.count(n_rejected)} shown wrong, none missing.",
+            help=f"{words.many(n_accepted, 'label')} right, the other {words.count(n_rejected)} shown wrong, "
+            "none missing.",
         )
         st.button("Skip", key="skip", shortcut="S", on_click=reviewing.skip, args=(workspace, item))
         st.button("Undo", key="undo", shortcut="U", on_click=reviewing.undo, args=(workspace,))

@@ -37,7 +37,7 @@ def headline(status: Status) -> tuple[str, str]:
 
 
 def frame(found: Sequence[Run]) -> pd.DataFrame:
-    """Runs in order of time with the metric, rows without one left out."""
+    """Return runs in order of time with the metric, rows without one left out."""
     rows = []
     for number, run in enumerate(reversed(found), start=1):
         value = metric(run.metrics)
@@ -60,11 +60,11 @@ def curve(found: Sequence[Run], height: int = 280) -> None:
     if data.empty:
         layout.note("No training has been measured yet.")
         return
-    first, last = data["value"].iloc[0], data["value"].iloc[-1]
+    first, last = words.percent(data["value"].iloc[0]), words.percent(data["value"].iloc[-1])
     title = (
-        f"First tag right: {words.percent(last)}"
+        f"First tag right: {last}"
         if len(data) == 1
-        else f"First tag right: from {words.percent(first)} to {words.percent(last)} over {len(data)} trainings"
+        else f"First tag right: from {first} to {last} over {len(data)} trainings"
     )
     figure = charts.curve(data, title, metric="first tag right", dark=layout.dark())
     figure.update_layout(height=height)

@@ -22,12 +22,14 @@ def form(workspace: Workspace) -> None:
         encoder = left.text_input(
             "Encoder",
             now.encoder,
-            help="“minilm” is packaged and reads English. Or the name or path of any sentence-transformers model.",
+            help="“minilm” is packaged and reads English. "
+            "Or the name or path of any sentence-transformers model.",
         )
         folder = right.text_input(
             "Import folder",
             now.allowed_folder or "",
-            help="Files in this folder on the server may be imported by path, for what is too large to upload.",
+            help="Files in this folder on the server may be imported by path, "
+            "for what is too large to upload.",
         )
         if st.form_submit_button("Save", type="primary"):
             with errors.shown():
@@ -73,7 +75,8 @@ def facts(workspace: Workspace) -> None:
     st.html(
         '<div class="lx-hits">'
         + "".join(
-            f'<div class="lx-hit lx-pred-top"><span class="lx-note">{escape(k)}</span><span>{escape(v)}</span></div>'
+            f'<div class="lx-hit lx-pred-top"><span class="lx-note">{escape(k)}</span>'
+            f"<span>{escape(v)}</span></div>"
             for k, v in rows
         )
         + "</div>"
@@ -81,18 +84,18 @@ def facts(workspace: Workspace) -> None:
 
 
 def others(workspace: Workspace) -> None:
-    """Draw all workspaces and the form for a new one."""
+    """Draw all workspaces with a way to open each, and the form for a new one."""
     layout.section("Workspaces")
-    st.html(
-        '<div class="lx-hits">'
-        + "".join(
-            f'<div class="lx-hit lx-pred-top"><span>{escape(info.name)}'
-            f"{' <span class=lx-badge>open</span>' if info.folder.resolve() == workspace.folder.resolve() else ''}</span>"
-            f'<span class="lx-note">{words.many(info.n_documents, "document")}, {words.many(info.n_labels, "label")}</span></div>'
-            for info in services.workspaces()
-        )
-        + "</div>"
-    )
+    for info in services.workspaces():
+        content = f"{words.many(info.n_documents, 'document')}, {words.many(info.n_labels, 'label')}"
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        left.html(f'<span>{escape(info.name)}</span> <span class="lx-note">{content}</span>')
+        with right:
+            if info.folder.resolve() == workspace.folder.resolve():
+                layout.note("open")
+            elif st.button("Open", key=f"open_{info.folder.name}", width="stretch"):
+                services.switch(info.folder)
+                st.rerun()
     with st.container(horizontal=True):
         with st.popover("New workspace", icon=":material/add:"):
             gate.new_workspace("settings")

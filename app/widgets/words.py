@@ -9,7 +9,7 @@ THIN = "\u202f"
 
 def count(n: float) -> str:
     """Write a whole number with thin separators, 12 345."""
-    return f"{int(round(n)):,}".replace(",", THIN)
+    return f"{round(n):,}".replace(",", THIN)
 
 
 def many(n: int, one: str, more: str = "") -> str:
@@ -31,7 +31,7 @@ def duration(seconds: float | None) -> str:
     """Write a time span in words, "3 s", "2 min", "1 h 20 min"."""
     if seconds is None or seconds != seconds:
         return ""
-    s = max(0, int(round(seconds)))
+    s = max(0, round(seconds))
     if s < 90:
         return f"{s} s"
     if s < 5400:
