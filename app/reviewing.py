@@ -118,7 +118,6 @@ def complete(workspace: Workspace, item: ReviewItem) -> None:
 def skip(workspace: Workspace, item: ReviewItem) -> None:
     """Put the document aside; nothing is learned from a skip."""
     workspace.decide([_decision(workspace, item, None, "skip")])
-    state.REVIEW_SKIPPED.set((*state.REVIEW_SKIPPED.get(), item.document.id))
     state.REVIEW_SAVED.set("Saved: skipped")
     leave()
 
@@ -131,7 +130,6 @@ def undo(workspace: Workspace) -> None:
         state.REVIEW_SAVED.set("Nothing to undo")
         return
     document_id = undone[0].document_id
-    state.REVIEW_SKIPPED.set(tuple(d for d in state.REVIEW_SKIPPED.get() if d != document_id))
     current = state.REVIEW_ITEM.get()
     if current is None or current.document.id != document_id:
         policy = undone[0].policy

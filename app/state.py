@@ -49,8 +49,6 @@ REVIEW_ITEM: Key[ReviewItem | None] = Key("lmtx.review.item", None)
 """The document open in the review, with its candidates."""
 REVIEW_SELECTED: Key[str | None] = Key("lmtx.review.selected", None)
 """The candidate whose definition shows."""
-REVIEW_SKIPPED: Key[tuple[str, ...]] = Key("lmtx.review.skipped", ())
-"""Documents put aside in this session."""
 REVIEW_SAVED: Key[str] = Key("lmtx.review.saved", "")
 """What the last key did, in words."""
 REVIEW_ERROR: Key[str] = Key("lmtx.review.error", "")

@@ -30,7 +30,8 @@ def welcome() -> None:
     place = layout.empty(
         "No workspace yet.",
         "A workspace holds one corpus, its label set and all that is learned from them. Load the demo, a "
-        "small library catalogue, to see everything at work within a minute, or start with files of your own.",
+        "small library catalogue, to see everything at work within a minute, or start with files of "
+        "your own.",
     )
     with place:
         if st.button("Load the demo", type="primary", key="load_demo"):

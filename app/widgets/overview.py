@@ -95,7 +95,8 @@ def warnings(status: Status) -> None:
     if status.teacher_used and not status.is_llm:
         st.html(
             '<p class="lx-note"><span class="lx-unsure">Note.</span> The labels were proposed without '
-            "a language model, by likeness of words and meaning alone. Expect them to be wrong often; reviewing some "
+            "a language model, by likeness of words and meaning alone. Expect them to be wrong "
+            "often; reviewing some "
             "documents helps most.</p>"
         )
 

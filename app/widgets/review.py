@@ -46,8 +46,7 @@ def body(workspace: Workspace, policy: Policy) -> None:
     with errors.shown():
         item = state.REVIEW_ITEM.get()
         if item is None:
-            found = workspace.next_documents(
-                policy, services.reviewer(workspace), n=1, after=state.REVIEW_SKIPPED.get()
+            found = workspace.next_documents(policy, services.reviewer(workspace))
             )
             item = found[0] if found else None
             state.REVIEW_ITEM.set(item)
@@ -67,14 +66,6 @@ def body(workspace: Workspace, policy: Policy) -> None:
 
 
 def _nothing_left(workspace: Workspace) -> None:
-    if state.REVIEW_SKIPPED.get():
-        with layout.empty(
-            "Nothing left but what you skipped.", "The queue is empty except for skipped documents."
-        ):
-            if st.button("Show the skipped ones again", type="primary", key="again"):
-                state.REVIEW_SKIPPED.set(())
-                st.rerun()
-        return
     judged = workspace.status().counts.get("judged_pairs")
     if not judged:
         with layout.empty(
@@ -84,7 +75,7 @@ def _nothing_left(workspace: Workspace) -> None:
             layout.go_button("Ask the teacher", "teacher", main=True, key="review_teacher")
         return
     with layout.empty(
-        "All done: every document of this queue is reviewed.",
+        "All done: every document of this queue is reviewed or skipped.",
         "Train to learn from it, or choose another queue.",
     ):
         layout.go_button("Train", "train", main=True, key="review_train")

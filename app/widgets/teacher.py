@@ -24,8 +24,10 @@ NAMES = {
 ABOUT = {
     EVIDENCE: "Ranks the labels by likeness of words and of meaning, and says yes to the best two of each "
     "document. Runs here, needs no network.",
-    SIMULATED: "Answers from the gold labels of the training split: finds 85 % of the right ones and says yes to "
-    "5 % of the wrong ones. For planning and benchmarks: it shows what a good teacher would bring, and proves "
+    SIMULATED: "Answers from the gold labels of the training split: finds 85 % of the right ones "
+    "and says yes to "
+    "5 % of the wrong ones. For planning and benchmarks: it shows what a good teacher would bring, "
+    "and proves "
     "nothing about your labels.",
     BIASED: "As before, with errors that depend on the label, as those of real language models do.",
 }
@@ -111,14 +113,16 @@ def honest(workspace: Workspace) -> None:
     st.markdown(
         "**The evidence teacher is no language model.** It compares words and meanings. On the corpora this "
         "product is measured on, a student that learned from it names a right label first for about one "
-        "document in three where tags are short and technical, and for about half where labels say what texts say. It "
+        "document in three where tags are short and technical, and for about half where labels say "
+        "what texts say. It "
         "finds candidates; people make them right. Two hundred reviewed documents often bring more than "
         "any other teacher here."
     )
     layout.section("Connecting a language model")
     st.markdown(
         "Language models as teachers come with the next version: a local one, or any server that speaks the "
-        "OpenAI interface. What they plug into stands ready: `lmtx/teacher` asks for a verdict on each pair, keeps "
+        "OpenAI interface. What they plug into stands ready: `lmtx/teacher` asks for a verdict on "
+        "each pair, keeps "
         "every answer under the model's key, and never pays for the same pair twice."
     )
 
