@@ -5,14 +5,6 @@ neither torch nor sentence-transformers, so that retraining starts in millisecon
 """
 
 from lmtx.encoder.cache import EmbeddingCache
-from lmtx.encoder.embed import (
-    LABEL_TEXT_VERSION,
-    embed,
-    embed_documents,
-    embed_labels,
-    label_hashes,
-    label_text,
-)
 from lmtx.encoder.identity import (
     MULTILINGUAL_REPLACEMENT,
     PACKAGED,
@@ -22,6 +14,14 @@ from lmtx.encoder.identity import (
     packaged_folder,
 )
 from lmtx.encoder.model import SentenceEncoder, load_encoder
+from lmtx.encoder.vectors import (
+    LABEL_TEXT_VERSION,
+    embed,
+    embed_documents,
+    embed_labels,
+    label_hashes,
+    label_text,
+)
 
 __all__ = [
     "LABEL_TEXT_VERSION",

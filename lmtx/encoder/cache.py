@@ -93,9 +93,10 @@ class EmbeddingCache:
             encoder, dim = int(row[0]), int(row[1])
             vectors = np.zeros((len(hashes), dim), dtype=np.float32)
             for start in range(0, len(hashes), _PAGE):
-                # json_each carries any number of hashes in one parameter, and gives the position back.
+                # json_each carries any number of hashes in one parameter and gives the position back;
+                # CROSS keeps SQLite from scanning it once for each stored vector.
                 found = self._execute(
-                    "SELECT wanted.key, vectors.vector FROM json_each(?) AS wanted "
+                    "SELECT wanted.key, vectors.vector FROM json_each(?) AS wanted CROSS "
                     "JOIN vectors ON vectors.encoder = ? AND vectors.hash = wanted.value",
                     (json.dumps(list(hashes[start : start + _PAGE])), encoder),
                 ).fetchall()
@@ -164,12 +165,14 @@ class EmbeddingCache:
         """Erase the vectors of these content hashes under every encoder; returns how many went."""
         removed = 0
         with self._lock:
+            encoders = self._execute("SELECT id FROM encoders").fetchall()
             for start in range(0, len(hashes), _PAGE):
                 page = json.dumps(list(hashes[start : start + _PAGE]))
-                cursor = self._execute(
-                    "DELETE FROM vectors WHERE hash IN (SELECT value FROM json_each(?))", (page,)
-                )
-                removed += cursor.rowcount
+                for (encoder,) in encoders:  # one by one, so that the index on both columns serves
+                    removed += self._execute(
+                        "DELETE FROM vectors WHERE encoder = ? AND hash IN (SELECT value FROM json_each(?))",
+                        (encoder, page),
+                    ).rowcount
         return removed
 
     def count(self, encoder_key: str) -> int:

@@ -94,7 +94,9 @@ def _split(run: str) -> list[str]:
 
 
 def _singular(word: str) -> str:
-    """Harman's S-stemmer, the mildest of the English stemmers (JASIS 42(1), 1991)."""
+    """Harman's S-stemmer, the mildest of the English stemmers (JASIS 42(1), 1991), and "taxes" to "tax"."""
+    if word.endswith(("xes", "ches", "shes", "sses")):
+        return word[:-2]
     if word.endswith("ies") and word[-4] not in "ae":
         return word[:-3] + "y"
     if word.endswith("es") and word[-3] not in "aeo":

@@ -17,6 +17,10 @@ BATCH_DOCS = 64
 class JudgmentStore(Protocol):
     """What of a journal the loop uses."""
 
+    def teacher_put(self, key: str, spec: str, details: dict[str, object]) -> None:
+        """Register what a teacher key stands for."""
+        ...
+
     def known_verdicts(
         self, teacher_key: str, document_hashes: Sequence[str] | None = None
     ) -> Container[tuple[str, str]]:
@@ -115,6 +119,9 @@ def judge(
     _check(shortlist, rows)
     documents = [corpus.documents[int(i)] for i in rows]
     start = time.perf_counter()
+    journal.teacher_put(
+        teacher.key, teacher.spec, {"is_llm": teacher.is_llm, "description": teacher.description}
+    )
     known = journal.known_verdicts(teacher.key, [d.hash for d in documents])
     seconds_journal = time.perf_counter() - start
     n_pairs = n_judged = n_yes = n_unparsed = n_documents = tokens = 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lmtx.errors import TeacherError
 from lmtx.teacher.base import Answer, TeacherContext, TeacherRequest, teacher_key
 
-EAGER_SHARE = 0.2
+EAGER_SHARE = 0.15
 """With bias=label: share of labels that the teacher asserts far too often."""
 EAGER_NOISE = 0.6
 """With bias=label: how often such a label gets a wrong yes."""
@@ -33,8 +33,8 @@ class SimulatedTeacher:
     batches or what was asked before, so a killed run that is started again answers alike.
 
     With ``bias="none"`` errors are independent. With ``bias="label"`` they are systematic, as those
-    of language models are: a fifth of the labels (by hash) is asserted wrongly in `EAGER_NOISE` of
-    the other documents, another fifth keeps only `BLIND_RECALL` of its recall, and the rest errs
+    of language models are: 15 % of the labels (by hash) are asserted wrongly in `EAGER_NOISE` of
+    the other documents, another 20 % keep only `BLIND_RECALL` of their recall, and the rest errs
     as given.
 
     It gives no probabilities. Gold is that of split train, passed in by the caller.
