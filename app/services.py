@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from app import state
+from app.measures import with_intervals
 from lmtx.config import find_workspace, home, remember_workspace
 from lmtx.errors import LmtxError, NotFoundError
 from lmtx.jobs import Job, WarmPool
@@ -23,6 +26,9 @@ ROLES: dict[Role, str] = {
     "reserve": "reserve",
     "test": "test",
 }
+
+QUICK_TO_MEASURE = 1500
+"""Test documents up to which a screen measures at once."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -134,6 +140,59 @@ def reviewer(workspace: Workspace) -> str:
 def status(workspace: Workspace) -> Status:
     """State of the workspace."""
     return workspace.status()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of a system against gold: of each label with intervals, and of the rankings."""
+
+    labels: pd.DataFrame
+    ranking: Mapping[str, float]
+
+
+@st.cache_resource(show_spinner=False)
+def _measurements() -> dict[tuple[object, ...], Measured | tuple[str, str]]:
+    """Return what was measured, or the two jobs that measure it, by system and state."""
+    return {}
+
+
+def measure(workspace: Workspace, status: Status, system: str) -> Measured | None:
+    """Measure a system against gold: here where that is quick, else by jobs.
+
+    Returns
+    -------
+    Measured or None
+        None while the jobs run.
+
+    Raises
+    ------
+    LmtxError
+        If the system can't be measured.
+    """
+    counts = status.counts
+    version = (status.run_id, counts.get("documents"), counts.get("labels"), counts.get("gold_test"))
+    key = (str(workspace.folder), system, *version, tuple(sorted(workspace.journal.head().items())))
+    kept = _measurements().get(key)
+    if isinstance(kept, Measured):
+        return kept
+    if kept is None and counts.get("gold_test", 0) > QUICK_TO_MEASURE:
+        params = {"system": system}
+        kept = (start(workspace, "label_quality", params), start(workspace, "evaluate", params))
+        _measurements()[key] = kept
+    if kept is None:
+        ranking = workspace.evaluate(system=system)
+    else:
+        one, two = (workspace.job(job_id) for job_id in kept)
+        if one.active or two.active:
+            return None
+        failed = next((job for job in (one, two) if job.state != "done"), None)
+        if failed is not None:
+            del _measurements()[key]
+            raise LmtxError(failed.error or "Measuring was stopped. Open this screen again to measure.")
+        ranking = dict(two.result)
+    found = Measured(with_intervals(workspace.label_quality(system)), ranking)
+    _measurements()[key] = found
+    return found
 
 
 def after(workspace: Workspace, finished: Callable[[], None] | None = None) -> None:

@@ -16,10 +16,12 @@ with errors.shown():
         precision.without_gold()
         st.stop()
     system = precision.choose_system(action, status)
-    quality = precision.measured(workspace, system)
-    precision.sentence(quality, system)
-    precision.ranking(workspace, system)
-    precision.plots(quality)
-    chosen = precision.table_of_labels(quality)
+    found = precision.measured(workspace, status, system)
+    if found is None:
+        st.stop()
+    precision.sentence(found.labels, system)
+    precision.ranking(found.ranking)
+    precision.plots(found.labels)
+    chosen = precision.table_of_labels(found.labels)
     if chosen:
-        precision.drill_down(workspace, chosen, system, quality)
+        precision.drill_down(workspace, chosen, system, found.labels)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charts, measures, state
-from app.widgets import browse, layout, table, words
+from app import charts, measures, services, state
+from app.widgets import browse, jobs, layout, table, words
 from app.widgets.inert import escape, shorten
 from lmtx.workspace import Status, Workspace
 
@@ -49,10 +50,13 @@ def choose_system(place: DeltaGenerator, status: Status) -> str:
         )
 
 
-def measured(workspace: Workspace, system: str) -> pd.DataFrame:
-    """Per-label table with intervals; kept per run, so only the first look takes time."""
+def measured(workspace: Workspace, status: Status, system: str) -> services.Measured | None:
+    """Return what was measured of a system; while a job measures it, draw the job and return None."""
     with st.spinner("Measuring …"):
-        return measures.with_intervals(workspace.label_quality(system))
+        found = services.measure(workspace, status, system)
+    if found is None:
+        jobs.panel(workspace, ["label_quality", "evaluate"], history=0)
+    return found
 
 
 def sentence(quality: pd.DataFrame, system: str) -> None:
@@ -71,9 +75,8 @@ def sentence(quality: pd.DataFrame, system: str) -> None:
     )
 
 
-def ranking(workspace: Workspace, system: str) -> None:
+def ranking(found: Mapping[str, float]) -> None:
     """Draw the ranking metrics."""
-    found = workspace.evaluate(system=system)
     names = {
         "P@1": "first tag right",
         "P@3": "of the first three",
@@ -202,8 +205,10 @@ def of_label(workspace: Workspace, label_id: str) -> None:
     if not status.has_gold or not status.run_id:
         return
     layout.section("How often it is right", truth="gold")
-    quality = measured(workspace, "tagger")
-    rows = quality[quality["label_id"] == label_id]
+    found = measured(workspace, status, "tagger")
+    if found is None:
+        return
+    rows = found.labels[found.labels["label_id"] == label_id]
     if rows.empty:
         return
     row = rows.iloc[0]

@@ -47,7 +47,6 @@ def body(workspace: Workspace, policy: Policy) -> None:
         item = state.REVIEW_ITEM.get()
         if item is None:
             found = workspace.next_documents(policy, services.reviewer(workspace))
-            )
             item = found[0] if found else None
             state.REVIEW_ITEM.set(item)
         if item is None:
