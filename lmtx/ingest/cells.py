@@ -11,7 +11,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SEPARATORS = ("|", ";", ",", "\n")
+# The last four are the semicolons and enumeration commas of Chinese, Japanese and Arabic.
+_SEPARATORS = ("|", ";", ",", "\n", "；", "、", "؛", "،")
 _MAX_LITERAL_CHARS = 100_000
 
 
@@ -60,6 +61,13 @@ def without_surrogates(text: str) -> tuple[str, bool]:
     return _SURROGATE.sub("\ufffd", text), True
 
 
+def clean_keys(record: dict[str, object]) -> dict[str, object]:
+    """Return a record whose field names can be stored; nearly always the record itself."""
+    if all(key.isascii() or not _SURROGATE.search(key) for key in record):
+        return record
+    return {without_surrogates(key)[0]: value for key, value in record.items()}
+
+
 def split_cell(value: object, separator: str) -> list[str]:
     """Return the entries of a cell: of a list, a JSON list, or a string with separators.
 
@@ -80,7 +88,7 @@ def split_cell(value: object, separator: str) -> list[str]:
 
 
 def guess_separator(cells: Sequence[object]) -> str:
-    """Guess what parts the entries in cells: the first of | ; , and line break that occurs, else |."""
+    """Guess what parts the entries in cells: the first of | ; , and their like that occurs, else |."""
     texts = [cell for cell in cells if isinstance(cell, str) and not cell.lstrip().startswith("[")]
     for separator in _SEPARATORS:
         if any(separator in text.strip() for text in texts):

@@ -24,7 +24,7 @@ def read_parquet(opened: Opened, report: Reporter) -> Table:
             columns = [str(name) for name in file.schema_arrow.names]
             n_rows = int(file.metadata.num_rows)
             batch_rows = _batch_rows(file.metadata)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _damaged(opened.name, error) from error
     if len(set(columns)) < len(columns):
         raise InputError(f"{opened.name}: two columns have the same name. Rename one.")
@@ -51,14 +51,16 @@ def _rows(opened: Opened, batch_rows: int) -> Iterator[Row]:
                 for cells in zip(*(_values(column) for column in batch.columns), strict=True):
                     number += 1
                     yield Row(number, dict(zip(names, cells, strict=True)))
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _damaged(opened.name, error) from error
 
 
 def _values(column: Any) -> list[object]:
     try:
         return list(column.to_pylist())
-    except (ValueError, OverflowError, pa.ArrowException):
+    except UnicodeDecodeError:
+        return list(column.cast(pa.binary()).to_pylist())
+    except (ValueError, OverflowError):
         # Dates beyond Python's range, nanoseconds without pandas: their text form will do.
         return list(column.cast(pa.string()).to_pylist())
 

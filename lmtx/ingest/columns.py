@@ -163,7 +163,11 @@ def _guess_by_content(
             chosen["text"] = longest
     else:
         named = [column for column in free if 0 < lengths[column] <= _TITLE_CHARS]
-        if named:
+        if len(columns) == 1:
+            # One column of a label file is names, whatever it is called.
+            chosen.clear()
+            chosen["name"] = columns[0]
+        elif named:
             chosen["name"] = named[0]
         elif "id" in chosen:
             chosen["name"] = chosen["id"]

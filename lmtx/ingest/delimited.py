@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TextIO
 
 from lmtx.errors import InputError
+from lmtx.ingest.cells import without_surrogates
 from lmtx.ingest.encoding import detect_encoding, open_text
 from lmtx.ingest.records import MAX_RECORD_CHARS, Format, Reporter, Row, Table
 from lmtx.ingest.source import Opened
@@ -55,7 +56,7 @@ def header_names(cells: list[str], report: Reporter, row: int) -> list[str]:
     """Make names of a header's cells: trimmed, the empty and the repeated ones numbered."""
     names: list[str] = []
     for position, cell in enumerate(cells, start=1):
-        name = cell.strip().lstrip("\ufeff")[:200] or f"column {position}"
+        name = without_surrogates(cell.strip().lstrip("\ufeff")[:200])[0] or f"column {position}"
         if name in names:
             report.warning(
                 row, f"the column '{name}' appears twice; the second is called '{name} ({position})'."
@@ -98,6 +99,10 @@ def _rows(records: Iterator[tuple[int, list[str]]], columns: list[str], report: 
         yield Row(number, dict(zip(columns, cells, strict=True)))
 
 
+# Lines put back that one record may take in; see _recover.
+_MAX_REREAD_LINES = 10
+
+
 class _RecordTooLongError(Exception):
     """A record outgrew MAX_RECORD_CHARS."""
 
@@ -109,13 +114,22 @@ class _Feed:
         self._text = text
         self._waiting: deque[str] = deque()
         self.taken: list[str] = []
+        self.reread_too_far = False
         self._chars = 0
+        self._n_reread = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._waiting.popleft() if self._waiting else self._text.readline(MAX_RECORD_CHARS)
+        if self._waiting:
+            if self._n_reread == _MAX_REREAD_LINES:
+                self.reread_too_far = True
+                raise _RecordTooLongError
+            self._n_reread += 1
+            line = self._waiting.popleft()
+        else:
+            line = self._text.readline(MAX_RECORD_CHARS)
         if not line:
             raise StopIteration
         self.taken.append(line)
@@ -127,7 +141,8 @@ class _Feed:
     def begin(self) -> None:
         """Forget the lines of the record before."""
         self.taken = []
-        self._chars = 0
+        self.reread_too_far = False
+        self._chars = self._n_reread = 0
 
     def put_back(self, lines: list[str]) -> None:
         """Make lines the next to be read."""
@@ -182,11 +197,11 @@ def _recover(
 
     A quote that is never closed takes in the rows that follow, up to the next quote,
     which then has text behind it. Those rows are put back and read on their own if
-    they look like rows. A line with an odd number of quotes can't begin another such
-    run inside the first, so that no line is read more than twice.
+    they look like rows. Where every line opens another such run, each would be read to
+    the end; so a record that begins among lines put back may take only ten of them.
     """
     first, following = feed.taken[0], feed.taken[1:]
-    if following and _look_like_rows(following, delimiter, width):
+    if feed.reread_too_far or (following and _look_like_rows(following, delimiter, width)):
         feed.put_back(following)
         report.error(
             number,

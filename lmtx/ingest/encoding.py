@@ -64,7 +64,11 @@ def encoding_of(sample: bytes) -> str:
         codecs.getincrementaldecoder("utf-8")("strict").decode(sample, final=False)
         return "utf-8"
     except UnicodeDecodeError:
-        pass
+        # A few damaged characters in a UTF-8 file: those will be replaced, and their rows named.
+        text = sample.decode("utf-8", "replace")
+        damaged = text.count("\ufffd")
+        if sum(not char.isascii() for char in text) > 6 * damaged:
+            return "utf-8"
     matches = list(from_bytes(sample, cp_isolation=_CANDIDATES, threshold=0.4))
     if not matches:
         return "cp1252"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from lmtx.errors import InputError
+from lmtx.ingest.cells import clean_keys
 from lmtx.ingest.encoding import bounded_lines, detect_encoding, open_text
 from lmtx.ingest.records import MAX_RECORD_CHARS, Reporter, Row, Table
 from lmtx.ingest.source import Opened
@@ -47,7 +48,7 @@ def _lines(opened: Opened, encoding: str, report: Reporter) -> Iterator[Row]:
                 )
                 continue
             if isinstance(record, dict):
-                yield Row(number, record)
+                yield Row(number, clean_keys(record))
             else:
                 report.error(
                     number,
@@ -106,7 +107,7 @@ def _record_list(content: object) -> list[object] | None:
 def _records(records: list[object], report: Reporter) -> Iterator[Row]:
     for number, record in enumerate(records, start=1):
         if isinstance(record, dict):
-            yield Row(number, record)
+            yield Row(number, clean_keys(record))
         elif isinstance(record, str):
             yield Row(number, {"text": record})
         else:

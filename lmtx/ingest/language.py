@@ -1,6 +1,6 @@
 """Guessing the language of a text: by script where that decides, else by a naive Bayes model.
 
-py3langid (BSD-3-Clause, 4.5 MB, offline) takes about 0.05 ms a text; lingua was as
+py3langid (BSD-3-Clause, 4.5 MB, offline) takes about 0.1 ms a text; lingua was as
 good on sentences but is 96 MB and named Lithuanian and Estonian for short English titles.
 """
 
@@ -13,7 +13,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-_SAMPLE_CHARS = 600
+# On debtags the first 200 characters decide as well as 600, in half the time.
+_SAMPLE_CHARS = 200
 _MIN_LETTERS = 20
 # Share of titles of debtags (English, 6 words) named wrongly: 8 % without a threshold, 1 % with it.
 _MIN_CONFIDENCE = 0.4
@@ -45,7 +46,7 @@ def _model() -> Any:
 
 
 def guess_language(text: str) -> str:
-    """Guess the language of a text from its first 600 characters.
+    """Guess the language of a text from its first 200 characters.
 
     Returns
     -------

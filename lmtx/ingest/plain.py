@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +20,18 @@ _MAX_TOTAL_BYTES = 4_000_000_000
 _BOMB_BYTES = 50_000_000
 _BOMB_RATIO = 200
 _TABLES = {".csv", ".tsv", ".xlsx", ".jsonl", ".json", ".parquet", ".gz"}
+# What zipfile raises on damaged members and wrong offsets, besides its own error.
+MEMBER_ERRORS = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+    lzma.LZMAError,
+    zlib.error,
+)
 
 
 def read_txt(opened: Opened, report: Reporter) -> Table:
@@ -54,7 +68,7 @@ def read_zip(opened: Opened, report: Reporter) -> Table:
         try:
             with zipfile.ZipFile(stream) as archive:
                 members = check_archive(opened.name, archive)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        except MEMBER_ERRORS as error:
             raise _damaged(opened.name, error) from error
     texts = [info for info in members if not _is_clutter(info.filename)]
     names = {info.filename for info in members}
@@ -118,15 +132,15 @@ def _members(opened: Opened, infos: list[zipfile.ZipInfo], report: Reporter) -> 
                 with archive.open(info) as member:
                     data = member.read(limit + 1)
                 refuse_binary(info.filename, data[:65_536])
-            except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, RuntimeError) as error:
+            except InputError as error:
+                report.error(number, str(error), value=info.filename)
+                continue
+            except MEMBER_ERRORS as error:
                 report.error(
                     number,
                     f"the member is damaged ({str(error)[:80]}). Pack it again.",
                     value=info.filename,
                 )
-                continue
-            except InputError as error:
-                report.error(number, str(error), value=info.filename)
                 continue
             text = data.decode(encoding_of(data), "replace")
             title = PurePosixPath(info.filename).stem.replace("_", " ")

@@ -146,8 +146,8 @@ class Reporter:
     """Passes issues of one file on, with its name and shortened values."""
 
     def __init__(self, file: str, on_issue: OnIssue) -> None:
-        self.file = file
-        self._on_issue = on_issue
+        self.file = shorten(file, 200)
+        self.pass_on = on_issue
 
     def error(self, row: int | None, message: str, *, column: str | None = None, value: object = "") -> None:
         """Report what makes a row unusable."""
@@ -162,7 +162,7 @@ class Reporter:
     def _report(
         self, severity: Severity, row: int | None, message: str, column: str | None, value: object
     ) -> None:
-        self._on_issue(
+        self.pass_on(
             Issue(
                 file=self.file,
                 row=row,
@@ -178,4 +178,5 @@ def shorten(value: object, limit: int = 80) -> str:
     """Return a value as one short line for a message."""
     text = value if isinstance(value, str) else str(value)
     text = " ".join(text[: 4 * limit].replace("\0", "\\0").split())
+    text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -13,7 +13,7 @@ from rdflib.term import Node
 from lmtx.errors import InputError
 from lmtx.ingest.encoding import encoding_of
 from lmtx.ingest.records import ColumnMap, Reporter, Row, Table
-from lmtx.ingest.source import Opened
+from lmtx.ingest.source import Opened, looks_like_utf16
 
 COLUMNS = ColumnMap(
     id="id", name="name", description="description", aliases="aliases", parents="parents", label_separator="|"
@@ -40,8 +40,7 @@ def read_skos(opened: Opened, report: Reporter) -> Table:
     graph = Graph()
     try:
         if is_xml:
-            _refuse_doctype(opened.name, data)
-            graph.parse(data=data, format="xml", publicID="urn:import:")
+            graph.parse(data=_xml_text(opened.name, data), format="xml", publicID="urn:import:")
         else:
             encoding = encoding_of(data)
             graph.parse(data=data.decode(encoding), format="turtle", publicID="urn:import:")
@@ -62,7 +61,10 @@ def read_skos(opened: Opened, report: Reporter) -> Table:
     return Table("skos", "utf-8", columns, _rows(graph, concepts, report), n_rows=len(concepts))
 
 
-def _refuse_doctype(name: str, data: bytes) -> None:
+def _xml_text(name: str, data: bytes) -> str:
+    """Decode an XML document as it declares, without its declaration; refuse one with a DOCTYPE."""
+    declared: list[str] = []
+
     def found(*_: object) -> None:
         raise InputError(
             f"{name}: has a DOCTYPE, which can define entities made to fill the memory or to read "
@@ -71,7 +73,11 @@ def _refuse_doctype(name: str, data: bytes) -> None:
 
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = found
+    parser.XmlDeclHandler = lambda version, encoding, standalone: declared.append(encoding or "")
     parser.Parse(data, True)
+    wide = looks_like_utf16(data[:1000])
+    text = data.decode(wide or (declared and declared[0]) or "utf-8").lstrip("\ufeff")
+    return text[text.index("?>") + 2 :] if text.startswith("<?xml") else text
 
 
 def _concepts(graph: Graph) -> list[URIRef]:
@@ -121,12 +127,13 @@ def _rows(graph: Graph, concepts: list[URIRef], report: Reporter) -> Iterator[Ro
         names = texts(concept, SKOS.prefLabel)
         if not names:
             names = [str(name) for name in sorted(graph.objects(concept, SKOS.prefLabel), key=str)]
-            report.warning(
-                number,
-                f"no name in '{language}'"
-                + (", another language is taken." if names else ". Add a prefLabel."),
-                value=str(concept),
-            )
+            if names:
+                report.warning(
+                    number,
+                    f"no name in '{language}', another language is taken. Add a prefLabel.",
+                    column="name",
+                    value=names[0],
+                )
         missing = parents[concept] - known
         if missing:
             report.warning(

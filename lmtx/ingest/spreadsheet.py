@@ -10,7 +10,7 @@ from openpyxl import load_workbook
 from lmtx.errors import InputError, LmtxError
 from lmtx.ingest.cells import cell_text
 from lmtx.ingest.delimited import header_names
-from lmtx.ingest.plain import check_archive
+from lmtx.ingest.plain import MEMBER_ERRORS, check_archive
 from lmtx.ingest.records import Reporter, Row, Table
 from lmtx.ingest.source import Opened
 
@@ -23,7 +23,9 @@ def read_xlsx(opened: Opened, report: Reporter) -> Table:
         try:
             with zipfile.ZipFile(stream) as archive:
                 _check(opened.name, archive)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        except LmtxError:
+            raise
+        except MEMBER_ERRORS as error:
             raise _damaged(opened.name, error) from error
     rows = _sheet_rows(opened, report)
     number, header = next(rows, (1, ()))

@@ -18,6 +18,7 @@ from lmtx.ingest.records import (
     MAX_RECORD_CHARS,
     SAMPLE_ROWS,
     ColumnMap,
+    Issue,
     Kind,
     OnIssue,
     Reporter,
@@ -28,10 +29,18 @@ from lmtx.ingest.records import (
 from lmtx.ingest.source import Opened
 from lmtx.ingest.spreadsheet import read_xlsx
 
+_MAX_HELD = 10_000
 
-def open_table(source: Source, report: Reporter) -> Table:
-    """Open a source of any known format."""
+
+def open_table(source: Source, report: Reporter, kind: Kind | None = None) -> Table:
+    """Open a source of any known format, or refuse one that can't hold items of this kind."""
     opened = Opened(source)
+    if kind == "labels" and opened.format == "zip":
+        raise InputError(f"{source.name}: labels can't be read from a ZIP of texts. Use CSV, JSONL or SKOS.")
+    if kind == "corpus" and opened.format == "skos":
+        raise InputError(
+            f"{source.name}: a SKOS or XML file holds labels, not documents. Import it as labels."
+        )
     match opened.format:
         case "csv" | "tsv":
             return read_delimited(opened, opened.format, report)
@@ -82,24 +91,16 @@ def laid_out(
     InputError
         If the file is of no use for this kind, has no rows, or lacks a needed column.
     """
-    table = open_table(source, report)
-    if kind == "labels" and table.format == "zip":
-        raise InputError(f"{source.name}: labels can't be read from a ZIP of texts. Use CSV, JSONL or SKOS.")
-    if kind == "corpus" and table.format == "skos":
-        raise InputError(
-            f"{source.name}: a SKOS or XML file holds labels, not documents. Import it as labels."
-        )
-    sample: list[Row] = []
-    size = 0
-    for row in table.rows:
-        sample.append(row)
-        size += sum(len(cell) for cell in row.cells.values() if isinstance(cell, str))
-        if len(sample) == SAMPLE_ROWS or size > 2 * MAX_RECORD_CHARS:
-            break
+    table = open_table(source, report, kind)
+    sample, events = _sampled(table.rows, report)
     if not sample:
+        issues = [event for event in events if isinstance(event, Issue)]
+        for issue in issues:
+            report.pass_on(issue)
+        first = f" The first problem is in {issues[0]}" if issues else ""
         raise InputError(
             f"{source.name}: no usable rows. Check that it has data below the header, "
-            "and the format that its name says."
+            f"and the format that its name says.{first}"
         )
     names = table.columns
     if names is None:
@@ -107,11 +108,35 @@ def laid_out(
     if table.format == "skos":
         columns = skos.COLUMNS
     layout = settle(kind, source.name, names, [row.cells for row in sample], columns)
-    # A name in `sample` must not keep the sampled rows alive while the rest streams by.
-    return replace(table, rows=chain(_drain(list(sample)), table.rows)), names, layout, sample
+    return replace(table, rows=chain(_replayed(events, report), table.rows)), names, layout, sample
 
 
-def _drain(rows: list[Row]) -> Iterator[Row]:
-    rows.reverse()
-    while rows:
-        yield rows.pop()
+def _sampled(rows: Iterator[Row], report: Reporter) -> tuple[list[Row], list[Row | Issue]]:
+    """Read the first rows, and hold back what the reader reports meanwhile, in its place among them."""
+    sample: list[Row] = []
+    events: list[Row | Issue] = []
+    size = 0
+    pass_on, report.pass_on = report.pass_on, events.append
+    try:
+        for row in rows:
+            sample.append(row)
+            events.append(row)
+            size += sum(len(cell) for cell in row.cells.values() if isinstance(cell, str))
+            if len(sample) == SAMPLE_ROWS or size > 2 * MAX_RECORD_CHARS:
+                break
+            if len(events) > _MAX_HELD:
+                break
+    finally:
+        report.pass_on = pass_on
+    return sample, events
+
+
+def _replayed(events: list[Row | Issue], report: Reporter) -> Iterator[Row]:
+    # Emptied as it goes: a list kept by a suspended generator would hold the rows to the end.
+    events.reverse()
+    while events:
+        event = events.pop()
+        if isinstance(event, Issue):
+            report.pass_on(event)
+        else:
+            yield event
