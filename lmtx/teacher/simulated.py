@@ -94,30 +94,23 @@ class SimulatedTeacher:
     def judge(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
         """Answer a batch; see `Teacher.judge`."""
         gold = self._gold
-        labels = [self._label(x.id) for request in batch for x in request.labels]
-        documents = np.repeat(
-            np.array([_hash64("document", r.document.id) for r in batch], dtype=np.uint64),
-            [len(r.labels) for r in batch],
-        )
-        hashes = np.array([x[0] for x in labels], dtype=np.uint64)
-        drawn = _unit(_mix(documents ^ _mix(hashes ^ _mix(np.uint64(self.seed % 2**64)))))
-        chance = np.array(
-            [
-                recall if x.id in true else noise
-                for request in batch
-                for true in (gold.get(request.document.id) or frozenset(),)
-                for x, (_, recall, noise) in zip(
-                    request.labels, (self._label(y.id) for y in request.labels), strict=True
-                )
-            ]
-        )
-        yes = iter((drawn < chance).tolist())
+        hashes: list[int] = []
+        chances: list[float] = []
+        for request in batch:
+            true = gold.get(request.document.id, frozenset())
+            for label in request.labels:
+                label_hash, recall, noise = self._label(label.id)
+                hashes.append(label_hash)
+                chances.append(recall if label.id in true else noise)
+        documents = np.array([_hash64("document", r.document.id) for r in batch], dtype=np.uint64)
+        of_label = _mix(np.array(hashes, dtype=np.uint64) ^ _mix(np.uint64(self.seed % 2**64)))
+        of_pair = _mix(np.repeat(documents, [len(r.labels) for r in batch]) ^ of_label)
+        verdicts = iter(np.where(_unit(of_pair) < np.array(chances), "yes", "no").tolist())
+        answers = {"yes": _YES, "no": _NO}
+        drawn = [[answers[next(verdicts)] for _ in request.labels] for request in batch]
         return [
-            [
-                (_YES if next(yes) else _NO) if r.document.id in gold else (next(yes), _NO_GOLD)[1]
-                for _ in r.labels
-            ]
-            for r in batch
+            row if request.document.id in gold else [_NO_GOLD] * len(row)
+            for request, row in zip(batch, drawn, strict=True)
         ]
 
     def _label(self, label_id: str) -> tuple[int, float, float]:

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lmtx.errors import TeacherError
+from lmtx.shortlist import FusedRanking, LexicalIndex
+from lmtx.teacher import EvidenceTeacher, TeacherContext, TeacherRequest
+from lmtx.types import CorpusView, Document, FloatArray, Label
+
+
+def test_the_two_best_of_the_fused_ranking_are_yes(
+    corpus: CorpusView, context: TeacherContext, vectors: tuple[FloatArray, FloatArray]
+) -> None:
+    texts = [d.full_text for d in corpus.documents]
+    ranking = FusedRanking.build(LexicalIndex(corpus.labels, texts), *vectors)
+    scores = ranking.scores(vectors[0], texts)
+    rng = np.random.default_rng(0)
+    teacher = EvidenceTeacher(context)
+    for i in (0, 7, 30):
+        chosen = rng.choice(len(corpus.labels), 10, replace=False)
+        shortlist = tuple(corpus.labels[j] for j in chosen)
+        request = TeacherRequest(corpus.documents[i], shortlist, tuple(range(10)), shortlist)
+        (answers,) = teacher.judge([request])
+        yes = {j for j, a in zip(chosen.tolist(), answers, strict=True) if a.verdict == "yes"}
+        assert yes == set(chosen[np.argsort(-scores[i, chosen])[:2]].tolist())
+        probabilities = [a.probability or 0 for a in answers]
+        assert (np.argsort(probabilities) == np.argsort(scores[i, chosen])).all()
+        assert all((p > 0.5) == (a.verdict == "yes") for p, a in zip(probabilities, answers, strict=True))
+
+
+def test_answers_do_not_depend_on_what_is_cached(corpus: CorpusView, context: TeacherContext) -> None:
+    shortlist = tuple(corpus.labels[:10])
+    whole = TeacherRequest(corpus.documents[3], shortlist, tuple(range(10)), shortlist)
+    teacher = EvidenceTeacher(context)
+    (expected,) = teacher.judge([whole])
+    part = replace(whole, labels=shortlist[4:7], ranks=(4, 5, 6))
+    assert teacher.judge([part]) == [expected[4:7]]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_short_shortlists(corpus: CorpusView, context: TeacherContext, n: int) -> None:
+    shortlist = tuple(corpus.labels[:n])
+    request = TeacherRequest(corpus.documents[0], shortlist, tuple(range(n)), shortlist)
+    (answers,) = EvidenceTeacher(context).judge([request])
+    assert [a.verdict for a in answers].count("yes") == min(n, 2)
+
+
+def test_another_label_set_or_encoder_is_another_teacher(context: TeacherContext) -> None:
+    key = EvidenceTeacher(context).key
+    assert EvidenceTeacher(context).key == key
+    assert EvidenceTeacher(replace(context, encoder_key="other")).key != key
+    corpus = context.corpus
+    more = CorpusView(corpus.documents, [*corpus.labels, Label("new", "New")], corpus.roles)
+    assert EvidenceTeacher(replace(context, corpus=more)).key != key
+    fewer_documents = CorpusView(corpus.documents[:5], corpus.labels, corpus.roles[:5])
+    assert EvidenceTeacher(replace(context, corpus=fewer_documents)).key == key
+
+
+def test_strangers_and_missing_vectors_are_refused(context: TeacherContext, corpus: CorpusView) -> None:
+    with pytest.raises(TeacherError, match="Embed the corpus first"):
+        EvidenceTeacher(replace(context, vectors=None))
+    labels = tuple(corpus.labels[:2])
+    with pytest.raises(TeacherError, match="'stranger' is not in the corpus"):
+        EvidenceTeacher(context).judge([TeacherRequest(Document("stranger", "", ""), labels, (0, 1), labels)])
+
+
+def test_nobody_takes_it_for_a_language_model(context: TeacherContext) -> None:
+    teacher = EvidenceTeacher(context)
+    assert not teacher.is_llm
+    assert "No language model" in teacher.description
+    assert "own opinion" in teacher.description
+
+
+def test_vectors_are_asked_for_only_when_judging(context: TeacherContext) -> None:
+    def vectors() -> tuple[FloatArray, FloatArray]:
+        raise AssertionError("embedded too early")
+
+    assert EvidenceTeacher(replace(context, vectors=vectors)).key
