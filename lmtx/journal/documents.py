@@ -422,7 +422,7 @@ class Documents(Decisions):
             .join(s.document_records, r.seq == d.record_seq)
             .where(d.num.in_(nums))
         )
-        by_num = {num: DocumentRow(*values, bool(completed)) for num, *values, completed in rows}
+        by_num = {num: DocumentRow(*[*values, bool(completed)]) for num, *values, completed in rows}
         return [by_num[num] for num in nums]
 
     def gold(self, split: Split) -> dict[str, tuple[str, ...]]:

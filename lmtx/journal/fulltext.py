@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Select, Subquery, literal_column, select, text
+from sqlalchemy import CTE, Connection, Select, literal_column, select, text
 
 _UNSPACED: Final = re.compile(
     "[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -57,7 +57,7 @@ def query_words(query: str) -> list[list[str]]:
 
 def matches(
     conn: Connection, table: Table, query: str, *, any_word: bool = False, names: bool = False
-) -> Subquery:
+) -> CTE:
     """Select (num, rank) of items that hold the words of a query, the last of each as a prefix.
 
     Parameters
@@ -80,7 +80,7 @@ def matches(
             .select_from(text(name))
             .where(text(f"{name} MATCH :words").bindparams(words=expression))
         )
-        return statement.subquery("found")
+        return statement.cte("found").prefix_with("MATERIALIZED")
     terms = ["(" + " <-> ".join([*phrase[:-1], f"{phrase[-1]}:*"]) + ")" for phrase in phrases]
     expression = (" | " if any_word else " & ").join(terms)
     column = "name" if names else "words"
@@ -92,7 +92,7 @@ def matches(
         .select_from(text(f"{table}_words"))
         .where(text(f"{column} @@ to_tsquery('simple', :words)").bindparams(words=expression))
     )
-    return statement.subquery("found")
+    return statement.cte("found").prefix_with("MATERIALIZED")
 
 
 def add_words(conn: Connection, table: Table, rows: Sequence[tuple[int, str, str]]) -> None:

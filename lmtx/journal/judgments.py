@@ -14,9 +14,20 @@ from lmtx.errors import InputError, NotFoundError
 from lmtx.journal import schema as s
 from lmtx.journal.labels import Labels
 from lmtx.journal.rows import KnownVerdicts, TeacherRow
-from lmtx.journal.store import CHUNK, Transaction, chunks, finite, from_micros, micros_now, to_micros
+from lmtx.journal.store import (
+    CHUNK,
+    Transaction,
+    chunks,
+    execute_many,
+    finite,
+    from_micros,
+    insert_sql,
+    micros_now,
+    to_micros,
+)
 from lmtx.types import Judgment, PairState, State
 
+_INSERT = insert_sql("judgments", s.judgments.c.keys())
 _VERDICT_CODES = {verdict: code for code, verdict in enumerate(s.VERDICTS)}
 
 
@@ -53,26 +64,18 @@ class Judgments(Labels):
             tx, [*{j.document_hash for j in judgments}, *{j.label_hash for j in judgments}]
         )
         first = tx.take("judgments", len(judgments))
-        rows = [
-            {
-                "seq": seq,
-                "document_num": documents[j.document_id],
-                "label_num": labels[j.label_id],
-                "teacher_num": teachers[j.teacher_key],
-                "document_hash_num": hashes[j.document_hash],
-                "label_hash_num": hashes[j.label_hash],
-                "verdict": _verdict_code(j),
-                "probability": finite(j.probability),
-                "round": j.round,
-                "rank": j.rank,
-                "tokens": j.tokens,
-                "raw": j.raw,
-                "at": to_micros(j.at),
-            }
-            for seq, j in enumerate(judgments, start=first)
-        ]
-        tx.conn.execute(insert(s.judgments), rows)
-        self._apply_judgments(tx, rows)
+        rows = []
+        counting = []
+        for seq, j in enumerate(judgments, start=first):
+            verdict, probability = _verdict_code(j), finite(j.probability)
+            teacher, round_ = teachers[j.teacher_key], int(j.round)
+            texts = (hashes[j.document_hash], hashes[j.label_hash])
+            pair = (documents[j.document_id], labels[j.label_id])
+            said = (verdict, probability, round_, int(j.rank), int(j.tokens), j.raw, to_micros(j.at))
+            rows.append((seq, *pair, teacher, *texts, *said))
+            counting.append((texts, (verdict, probability, teacher, round_, seq)))
+        execute_many(tx.conn, _INSERT, rows)
+        self._apply_judgments(tx, counting)
 
     def _known(self, tx: Transaction, table: str, ids: set[str]) -> dict[str, int]:
         nums = self._lookup(tx.conn, table, ids)

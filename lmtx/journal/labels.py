@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, not_, or_, select, update
 
 from lmtx.journal import schema as s
 from lmtx.journal.documents import Documents, check_page, read_labels
@@ -220,15 +220,7 @@ class Labels(Documents):
             Children of this label only; "" for labels without a live parent.
         """
         check_page(page, page_size)
-        x, r, up = s.labels.c, s.label_records.c, s.label_parents.c
-        child = s.labels.alias("child")
-        n_children = (
-            select(func.count())
-            .select_from(s.label_parents.join(child, child.c.num == up.label_num))
-            .where(up.parent_num == x.num, child.c.live == 1)
-            .correlate(s.labels)
-            .scalar_subquery()
-        )
+        x, up = s.labels.c, s.label_parents.c
         above = s.labels.alias("above")
         has_parent = (
             select(up.parent_num)
@@ -251,7 +243,7 @@ class Labels(Documents):
             if sort == "id":
                 key = x.id
             elif sort == "children":
-                key = n_children
+                key = _n_children()
             elif sort != "name":
                 key = s.labels.c[f"n_{sort}"]
             tie = (x.name_key, x.num)
@@ -264,54 +256,15 @@ class Labels(Documents):
                     .limit(page_size)
                 )
             )
-            rows = conn.execute(
-                select(
-                    x.num,
-                    x.id,
-                    x.name,
-                    r.description,
-                    n_children,
-                    x.n_gold,
-                    x.n_accepted,
-                    x.n_rejected,
-                    x.n_proposed,
-                    x.n_declined,
-                )
-                .join(s.label_records, r.seq == x.record_seq)
-                .where(x.num.in_(nums))
-            )
-            by_num = {row[0]: LabelRow(*row[1:]) for row in rows}
-        return Page([by_num[num] for num in nums], total, page, page_size)
+            items = _rows(conn, nums)
+        return Page(items, total, page, page_size)
 
     def label_row(self, id: str) -> LabelRow | None:
         """Return a live label as lists show it, or None."""
-        x, r, up = s.labels.c, s.label_records.c, s.label_parents.c
-        child = s.labels.alias("child")
+        x = s.labels.c
         with self._read() as conn:
-            row = conn.execute(
-                select(
-                    x.id,
-                    x.name,
-                    r.description,
-                    x.n_gold,
-                    x.n_accepted,
-                    x.n_rejected,
-                    x.n_proposed,
-                    x.n_declined,
-                    x.num,
-                )
-                .join(s.label_records, r.seq == x.record_seq)
-                .where(x.id == id, x.live == 1)
-            ).first()
-            if row is None:
-                return None
-            n_children = conn.scalar(
-                select(func.count())
-                .select_from(s.label_parents.join(child, child.c.num == up.label_num))
-                .where(up.parent_num == row[8], child.c.live == 1)
-            )
-        id_, name, description, *counts, _ = row
-        return LabelRow(id_, name, description, int(n_children or 0), *counts)
+            rows = _rows(conn, list(conn.scalars(select(x.num).where(x.id == id, x.live == 1))))
+        return rows[0] if rows else None
 
     def find_labels(self, query: str, limit: int = 20) -> list[Label]:
         """Find labels for what someone is typing: by words, the beginning of each is enough.
@@ -424,6 +377,29 @@ class Labels(Documents):
                 for row in rows
             ]
         return Page(items, total, page, page_size)
+
+
+def _n_children() -> Any:
+    up, child = s.label_parents.c, s.labels.alias("child")
+    return (
+        select(func.count())
+        .select_from(s.label_parents.join(child, child.c.num == up.label_num))
+        .where(up.parent_num == s.labels.c.num, child.c.live == 1)
+        .correlate(s.labels)
+        .scalar_subquery()
+    )
+
+
+def _rows(conn: Connection, nums: Sequence[int]) -> list[LabelRow]:
+    x, r = s.labels.c, s.label_records.c
+    counts = (x.n_gold, x.n_accepted, x.n_rejected, x.n_proposed, x.n_declined)
+    rows = conn.execute(
+        select(x.num, x.id, x.name, r.description, _n_children(), *counts)
+        .join(s.label_records, r.seq == x.record_seq)
+        .where(x.num.in_(nums))
+    )
+    by_num = {num: LabelRow(*values) for num, *values in rows}
+    return [by_num[num] for num in nums]
 
 
 def _rest(id_: str, description: str, aliases: Sequence[str]) -> str:

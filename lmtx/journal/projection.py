@@ -21,39 +21,26 @@ _VALUES = tuple(s.pairs.c[name] for name in PairValue._fields)
 class Projection(Store):
     """Keeps the table `pairs` true."""
 
-    def _apply_judgments(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
-        """Let new judgments, oldest first, count where their texts are current."""
-        documents = group(
-            row
-            for part in chunks(sorted({row["document_hash_num"] for row in rows}), CHUNK)
-            for row in tx.conn.execute(
-                select(s.documents.c.hash_num, s.documents.c.num).where(
-                    s.documents.c.hash_num.in_(part), s.documents.c.live == 1
-                )
-            )
-        )
+    def _apply_judgments(
+        self, tx: Transaction, judged: Sequence[tuple[tuple[int, int], tuple[Any, ...]]]
+    ) -> None:
+        """Let new judgments, oldest first, count where their texts are current.
+
+        Parameters
+        ----------
+        judged : sequence of ((document_hash_num, label_hash_num), first five of PairValue)
+        """
+        documents = self._documents_by_hash(tx.conn, {texts[0] for texts, _ in judged})
         labels = self._labels_by_hash(tx)
         newest = {
-            (document, label): row
-            for row in rows
-            for document in documents.get(row["document_hash_num"], ())
-            for label in labels.get(row["label_hash_num"], ())
+            (document, label): value
+            for texts, value in judged
+            for document in documents.get(texts[0], ())
+            for label in labels.get(texts[1], ())
         }
         old = self._stored_pairs(tx.conn, newest)
-        tx.set_pairs(
-            old,
-            {
-                key: PairValue(
-                    row["verdict"],
-                    row["probability"],
-                    row["teacher_num"],
-                    row["round"],
-                    row["seq"],
-                    *(old[key][5:] if key in old else (None, None)),
-                )
-                for key, row in newest.items()
-            },
-        )
+        new = {key: PairValue(*(*value, *old.get(key, PairValue())[5:])) for key, value in newest.items()}
+        tx.set_pairs(old, new)
 
     def _apply_decisions(self, tx: Transaction, keys: Collection[PairKey]) -> None:
         """Let the newest standing decisions of these pairs count."""

@@ -20,14 +20,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 from sqlalchemy import (
     Connection,
     Engine,
-    bindparam,
     create_engine,
-    delete,
     event,
     insert,
     select,
     text,
-    update,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -110,84 +107,91 @@ class Transaction:
         old : dict
             What is stored for the pairs of `new` now; a pair that is not stored is left out.
         """
-        inserts, updates, deletes = [], [], []
+        inserts: list[Sequence[Any]] = []
+        updates: list[Sequence[Any]] = []
+        deletes: list[Sequence[Any]] = []
+        states = [0] * len(s.STATES)
+        judged = 0
         for key, value in new.items():
             before = old.get(key)
             if value == (before or _NO_PAIR):
                 continue
+            document_num, label_num = key
+            self.touched.add(document_num)
+            here = self._document_deltas.get(document_num)
+            if here is None:
+                here = self._document_deltas[document_num] = [0] * len(s.STATES)
+            there = self._label_deltas.get(label_num)
+            if there is None:
+                there = self._label_deltas[label_num] = [0] * len(s.STATES)
+            if before is not None:
+                state = before.state
+                here[state] -= 1
+                there[state] -= 1
+                states[state] -= 1
+                judged -= before.verdict is not None
             if value.verdict is None and value.decision is None:
-                deletes.append({"d": key[0], "l": key[1]})
-            else:
-                row = {"document_num": key[0], "label_num": key[1], "state": value.state, **value._asdict()}
-                if before is None:
-                    inserts.append(row)
-                else:
-                    updates.append(row)
-            self._count_pair(key, before, value)
-        if inserts:
-            self.conn.execute(insert(s.pairs), inserts)
-        if updates:
-            self.conn.execute(_UPDATE_PAIR, [_keyed(row) for row in updates])
-        if deletes:
-            self.conn.execute(_DELETE_PAIR, deletes)
-
-    def _count_pair(self, key: PairKey, before: PairValue | None, after: PairValue) -> None:
-        document_num, label_num = key
-        self.touched.add(document_num)
-        here = self._document_deltas.setdefault(document_num, [0] * len(s.STATES))
-        there = self._label_deltas.setdefault(label_num, [0] * len(s.STATES))
-        for value, by in ((before, -1), (after, 1)):
-            if value is None or (value.verdict is None and value.decision is None):
+                deletes.append(key)
                 continue
-            here[value.state] += by
-            there[value.state] += by
-            self.count(f"state:{s.STATES[value.state]}", by)
-            if value.verdict is not None:
-                self.count("judged_pairs", by)
+            state = value.state
+            here[state] += 1
+            there[state] += 1
+            states[state] += 1
+            judged += value.verdict is not None
+            if before is None:
+                inserts.append((*key, state, *value))
+            else:
+                updates.append((state, *value, *key))
+        execute_many(self.conn, _INSERT_PAIR, inserts)
+        execute_many(self.conn, _UPDATE_PAIR, updates)
+        execute_many(self.conn, _DELETE_PAIR, deletes)
+        for name, by in zip(s.STATES, states, strict=True):
+            self.count(f"state:{name}", by)
+        self.count("judged_pairs", judged)
 
     def flush(self) -> None:
         """Write the counts that were gathered; called once, before the commit."""
-        zero = [0] * len(s.STATES)
-        if self.touched:
-            rows = [
-                {"n": num, "changed": self.change, **_deltas(self._document_deltas.get(num, zero))}
-                for num in sorted(self.touched)
-            ]
-            self.conn.execute(_COUNT_DOCUMENT, rows)
-        rows = [{"n": num, **_deltas(by)} for num, by in sorted(self._label_deltas.items()) if any(by)]
-        if rows:
-            self.conn.execute(_COUNT_LABEL, rows)
-        gold = [{"n": num, "by": by} for num, by in sorted(self._gold_deltas.items()) if by]
-        if gold:
-            self.conn.execute(_COUNT_GOLD, gold)
+        none = [0] * len(s.STATES)
+        execute_many(
+            self.conn,
+            _COUNT_DOCUMENT,
+            [(self.change, *self._document_deltas.get(num, none), num) for num in sorted(self.touched)],
+        )
+        execute_many(
+            self.conn, _COUNT_LABEL, [(*by, num) for num, by in sorted(self._label_deltas.items()) if any(by)]
+        )
+        execute_many(
+            self.conn, _COUNT_GOLD, [(by, num) for num, by in sorted(self._gold_deltas.items()) if by]
+        )
         self.counters["change"] = self.change
         changed = [{"name": name, "n": n} for name, n in self.counters.items() if self._stored.get(name) != n]
         if changed:
             self.conn.execute(_SET_COUNTER, changed)
 
 
-def _deltas(by: Sequence[int]) -> dict[str, int]:
-    return {f"d{i}": n for i, n in enumerate(by)}
+def execute_many(conn: Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run a statement with `?` places for many rows, past SQLAlchemy's work for each parameter."""
+    if rows:
+        if conn.dialect.name != "sqlite":
+            sql = sql.replace("?", "%s")
+        conn.exec_driver_sql(sql, [tuple(row) for row in rows])
 
 
-def _keyed(row: dict[str, Any]) -> dict[str, Any]:
-    row = dict(row)
-    row["d"], row["l"] = row.pop("document_num"), row.pop("label_num")
-    return row
+def insert_sql(table: str, columns: Sequence[str]) -> str:
+    """INSERT of these columns with `?` places."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
+_INSERT_PAIR: Final = insert_sql("pairs", ("document_num", "label_num", "state", *PairValue._fields))
 _UPDATE_PAIR: Final = (
-    update(s.pairs)
-    .where(s.pairs.c.document_num == bindparam("d"), s.pairs.c.label_num == bindparam("l"))
-    .values({name: bindparam(name) for name in ("state", *PairValue._fields)})
+    f"UPDATE pairs SET {', '.join(f'{name} = ?' for name in ('state', *PairValue._fields))} "
+    "WHERE document_num = ? AND label_num = ?"
 )
-_DELETE_PAIR: Final = delete(s.pairs).where(
-    s.pairs.c.document_num == bindparam("d"), s.pairs.c.label_num == bindparam("l")
-)
-_PLUS: Final = ", ".join(f"{name} = {name} + :d{i}" for i, name in enumerate(s.STATE_COLUMNS))
-_COUNT_DOCUMENT: Final = text(f"UPDATE documents SET changed = :changed, {_PLUS} WHERE num = :n")
-_COUNT_LABEL: Final = text(f"UPDATE labels SET {_PLUS} WHERE num = :n")
-_COUNT_GOLD: Final = text("UPDATE labels SET n_gold = n_gold + :by WHERE num = :n")
+_DELETE_PAIR: Final = "DELETE FROM pairs WHERE document_num = ? AND label_num = ?"
+_PLUS: Final = ", ".join(f"{name} = {name} + ?" for name in s.STATE_COLUMNS)
+_COUNT_DOCUMENT: Final = f"UPDATE documents SET changed = ?, {_PLUS} WHERE num = ?"
+_COUNT_LABEL: Final = f"UPDATE labels SET {_PLUS} WHERE num = ?"
+_COUNT_GOLD: Final = "UPDATE labels SET n_gold = n_gold + ? WHERE num = ?"
 _SET_COUNTER: Final = text(
     "INSERT INTO counters (name, n) VALUES (:name, :n) ON CONFLICT (name) DO UPDATE SET n = excluded.n"
 )
