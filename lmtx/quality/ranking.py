@@ -1,0 +1,194 @@
+"""Ranking metrics over documents. Fractions in [0, 1] everywhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from lmtx.errors import ShapeError
+from lmtx.types import IntArray, Scored
+
+Float64 = NDArray[np.float64]
+
+
+def hits(relevant: sparse.csr_matrix, ranked: IntArray) -> Float64:
+    """Which ranked labels are relevant.
+
+    Parameters
+    ----------
+    relevant : csr_matrix of shape (n_docs, n_labels)
+        Binary truth.
+    ranked : ndarray of int32, shape (n_docs, k)
+        Label indices, best first; -1 pads and never hits.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_docs, k)
+        1 where the label at that rank is relevant, else 0.
+
+    Raises
+    ------
+    ShapeError
+        If the row counts differ.
+    """
+    ranked = np.asarray(ranked)
+    if ranked.ndim != 2 or relevant.shape[0] != ranked.shape[0]:
+        raise ShapeError(
+            f"ranked has shape {ranked.shape}, expected ({relevant.shape[0]}, k): one row per row of relevant."
+        )
+    if ranked.size == 0:
+        return np.zeros(ranked.shape)
+    relevant = sparse.csr_matrix(relevant)
+    rows = np.repeat(np.arange(ranked.shape[0]), ranked.shape[1])
+    columns = np.where(ranked < 0, 0, ranked).ravel()
+    found = np.asarray(relevant[rows, columns]).reshape(ranked.shape)
+    result: Float64 = ((found > 0) & (ranked >= 0)).astype(np.float64)
+    return result
+
+
+def _prefix(relevant: sparse.csr_matrix, ranked: IntArray, k: int) -> Float64:
+    if k < 1 or np.asarray(ranked).shape[1] < k:
+        raise ShapeError(
+            f"ranked has {np.asarray(ranked).shape[1]} columns, expected at least k={k} (k >= 1). "
+            "Rank more labels or pad with -1."
+        )
+    return hits(relevant, np.asarray(ranked)[:, :k])
+
+
+def precision_at_k(relevant: sparse.csr_matrix, ranked: IntArray, k: int = 5) -> Float64:
+    """Precision at cut-offs 1..k, averaged over documents.
+
+    Parameters
+    ----------
+    relevant : csr_matrix of shape (n_docs, n_labels)
+        Binary truth. A document without labels scores 0.
+    ranked : ndarray of int32, shape (n_docs, >= k)
+        Label indices, best first; -1 pads.
+    k : int
+        The largest cut-off.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        Fractions in [0, 1].
+
+    Raises
+    ------
+    ShapeError
+        If row counts differ or `ranked` has fewer than k columns.
+
+    References
+    ----------
+    Bhatia et al., The Extreme Classification Repository, 2016.
+    """
+    found = _prefix(relevant, ranked, k)
+    if not len(found):
+        return np.zeros(k)
+    result: Float64 = found.cumsum(axis=1).mean(axis=0) / np.arange(1, k + 1)
+    return result
+
+
+def recall_at_k(relevant: sparse.csr_matrix, ranked: IntArray, k: int = 10) -> Float64:
+    """Recall at cut-offs 1..k, averaged over documents.
+
+    Parameters and errors as in `precision_at_k`; a document without labels scores 0.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        Fractions in [0, 1].
+    """
+    found = _prefix(relevant, ranked, k)
+    if not len(found):
+        return np.zeros(k)
+    n_relevant = _n_relevant(relevant)
+    result: Float64 = (found.cumsum(axis=1) / np.maximum(n_relevant, 1)[:, None]).mean(axis=0)
+    return result
+
+
+def ndcg_at_k(relevant: sparse.csr_matrix, ranked: IntArray, k: int = 5) -> Float64:
+    """Normalised discounted cumulative gain at cut-offs 1..k, averaged over documents.
+
+    Binary gains, discount log2(rank + 1), ideal over all relevant labels.
+    Parameters and errors as in `precision_at_k`; a document without labels scores 0.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        Fractions in [0, 1].
+
+    References
+    ----------
+    Järvelin and Kekäläinen, Cumulated gain-based evaluation of IR techniques, 2002.
+    """
+    found = _prefix(relevant, ranked, k)
+    if not len(found):
+        return np.zeros(k)
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    ideal_prefix = np.concatenate([[0.0], discount.cumsum()])
+    n_relevant = _n_relevant(relevant).astype(int)
+    ideal = ideal_prefix[np.minimum(n_relevant[:, None], np.arange(1, k + 1)[None, :])]
+    gain = (found * discount).cumsum(axis=1)
+    result: Float64 = np.where(ideal > 0, gain / np.maximum(ideal, 1e-300), 0.0).mean(axis=0)
+    return result
+
+
+def _n_relevant(relevant: sparse.csr_matrix) -> Float64:
+    matrix = sparse.csr_matrix(relevant)
+    return np.asarray((matrix > 0).sum(axis=1), dtype=np.float64).ravel()
+
+
+def standard_error(values: Float64) -> float:
+    """Standard error of a mean over documents; 0 for fewer than two values."""
+    values = np.asarray(values, dtype=np.float64)
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def evaluate(scored: Scored, gold: sparse.csr_matrix) -> dict[str, float]:
+    """The figures of `lmtx evaluate`.
+
+    Documents without any gold label are left out: nothing can be right there, so
+    they would measure the corpus, not the ranking.
+
+    Parameters
+    ----------
+    scored : Scored
+        Rankings of the documents; fewer than ten columns count as misses beyond them.
+    gold : csr_matrix of shape (n_docs, n_labels)
+        Binary truth in the same rows.
+
+    Returns
+    -------
+    dict
+        P@1, P@3, P@5, R@10, nDCG@5, P@1_se (standard error over documents),
+        R@10_se, n_docs, n_labels (labels that occur in the gold of these documents).
+
+    Raises
+    ------
+    ShapeError
+        If the row counts differ.
+    """
+    gold = sparse.csr_matrix(gold)
+    ranked = np.asarray(scored.label_idx)
+    if ranked.shape[0] != gold.shape[0]:
+        raise ShapeError(f"{ranked.shape[0]} rankings for {gold.shape[0]} rows of gold; expected as many.")
+    has_gold = _n_relevant(gold) > 0
+    gold, ranked = gold[has_gold], ranked[has_gold]
+    if ranked.shape[1] < 10:
+        pad = np.full((ranked.shape[0], 10 - ranked.shape[1]), -1, dtype=ranked.dtype)
+        ranked = np.concatenate([ranked, pad], axis=1)
+    precision = precision_at_k(gold, ranked, 5)
+    found = hits(gold, ranked[:, :10])
+    recall = found.sum(axis=1) / np.maximum(_n_relevant(gold), 1)
+    return {
+        "P@1": float(precision[0]),
+        "P@3": float(precision[2]),
+        "P@5": float(precision[4]),
+        "R@10": float(recall.mean()) if len(recall) else 0.0,
+        "nDCG@5": float(ndcg_at_k(gold, ranked, 5)[4]),
+        "P@1_se": standard_error(found[:, 0]),
+        "R@10_se": standard_error(recall),
+        "n_docs": int(gold.shape[0]),
+        "n_labels": int(len(np.unique(gold.indices))),
+    }

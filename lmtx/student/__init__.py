@@ -1,0 +1,6 @@
+"""The student: a small trained layer on top of a frozen encoder."""
+
+from lmtx.student.adapter import Adapter, AdapterConfig
+from lmtx.student.export import save_sentence_transformer
+
+__all__ = ["Adapter", "AdapterConfig", "save_sentence_transformer"]

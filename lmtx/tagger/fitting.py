@@ -1,0 +1,362 @@
+"""Training of a tagger: parts, then weights, then calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from lmtx.errors import NothingToDoError
+from lmtx.shortlist import LexicalIndex, hub_correction, row_blocks, row_standardised, top_k
+from lmtx.student import Adapter
+from lmtx.tagger.calibration import Calibration
+from lmtx.tagger.inputs import HeldOut, TrainingInputs
+from lmtx.tagger.ridge import COMPLETED_WEIGHT, MAX_LANDMARKS, KernelRidge
+from lmtx.tagger.tagger import FIXED_WEIGHTS, Tagger, TextRows
+from lmtx.tagger.terms import TermVectors
+from lmtx.tagger.weights import (
+    LEXICAL_PARTS,
+    MIN_COMPLETED,
+    PARTS,
+    ZERO_SHOT_PARTS,
+    Candidates,
+    Weights,
+    choose,
+    normalised,
+    ranking_quality,
+)
+from lmtx.types import FloatArray, IntArray, Pairs, Progress, no_progress
+
+MAX_VALIDATED = 1_000
+"""Most completed documents over which weights are cross-validated; more hardly move them."""
+
+_TOP_A_PART = 30
+_FOLDS = 3
+_LEXICAL_FACTORS = (0.0, 0.5, 1.0, 2.0)
+
+
+def fit_tagger(inputs: TrainingInputs, progress: Progress = no_progress) -> Tagger:
+    """Train all parts, choose their weights, calibrate.
+
+    With at least `MIN_COMPLETED` completed documents the weights are cross-validated over them:
+    the ridge's scores are its exact leave-one-out scores, the student's come from students that
+    have seen neither verdicts nor decisions on the documents they score. Else the weights are
+    fixed, except that BM25's is chosen on held-out judged documents, unless the verdicts are
+    the evidence teacher's, whose own opinion BM25 is.
+
+    Parameters
+    ----------
+    inputs : TrainingInputs
+    progress : callable
+        Called with (done, total, message); may raise `JobCancelled`.
+
+    Raises
+    ------
+    ShapeError
+        If rows don't belong together.
+    """
+    inputs.check()
+    progress(0, 5, "Counting words")
+    texts = inputs.lexical_texts if inputs.lexical_texts is not None else inputs.texts
+    centred = inputs.centre_vectors if inputs.centre_vectors is not None else inputs.doc_vectors
+    lexical = LexicalIndex(inputs.labels, texts)
+    tagger = Tagger(
+        label_ids=tuple(x.id for x in inputs.labels),
+        label_vectors=inputs.label_vectors,
+        lexical=lexical,
+        centre=hub_correction(centred, inputs.label_vectors),
+        weights=dict(FIXED_WEIGHTS["none"]),
+        teacher=inputs.teacher,
+        basis="Fixed weights: nothing was learned yet.",
+        encoder_key=inputs.encoder_key,
+    )
+    progress(1, 5, "Training the student")
+    student = inputs.student or _fit_student(inputs, inputs.pairs)
+    if student is None:
+        return tagger
+    tagger = replace(tagger, student=student)
+    progress(2, 5, "Fitting the ridge")
+    validated = _validated(inputs)
+    ridges = _Ridges(inputs, lexical, validated)
+    tagger = replace(tagger, ridge=ridges.ridge, reviewed=ridges.reviewed)
+    progress(3, 5, "Choosing weights")
+    tagger = _weigh(tagger, inputs, validated, ridges.left_out, progress)
+    progress(5, 5, "Trained")
+    return tagger
+
+
+def _fit_student(inputs: TrainingInputs, pairs: Pairs) -> Adapter | None:
+    try:
+        return Adapter.fit(
+            inputs.doc_vectors,
+            inputs.label_vectors,
+            pairs,
+            config=inputs.student_config,
+            label_ids=[x.id for x in inputs.labels],
+            encoder_key=inputs.encoder_key,
+        )
+    except NothingToDoError:
+        return None
+
+
+def _validated(inputs: TrainingInputs) -> IntArray:
+    """Completed documents that weights are chosen on, ascending; none where there are too few."""
+    rows = np.array(sorted(r for r, labels in inputs.completed.items() if len(labels)), dtype=np.int32)
+    if len(rows) < MIN_COMPLETED:
+        return rows[:0]
+    if len(rows) > MAX_VALIDATED:
+        rng = np.random.default_rng(inputs.seed)
+        rows = np.sort(rng.choice(rows, MAX_VALIDATED, replace=False))
+    return rows
+
+
+def landmarks(inputs: TrainingInputs, first: IntArray) -> IntArray:
+    """Documents of the ridge's kernel, at most `MAX_LANDMARKS`: `first`, then completed, then judged ones."""
+    rng = np.random.default_rng(inputs.seed)
+    completed = np.array(sorted(inputs.completed), dtype=np.int32)
+    judged = np.unique(inputs.pairs.document_idx)
+    rest = [np.setdiff1d(completed, first), np.setdiff1d(judged, completed)]
+    order = np.concatenate([first, *(rng.permutation(x) for x in rest)]).astype(np.int32)
+    return np.asarray(np.sort(order[:MAX_LANDMARKS]), dtype=np.int32)
+
+
+class _Ridges:
+    """Both ridges and their leave-one-out scores on the validated documents."""
+
+    def __init__(self, inputs: TrainingInputs, lexical: LexicalIndex, validated: IntArray) -> None:
+        rows = landmarks(inputs, validated)
+        position = np.full(len(inputs.texts), -1, dtype=np.int64)
+        position[rows] = np.arange(len(rows))
+        wanted = _wanted(inputs.pairs, inputs.completed, position, len(inputs.labels), len(rows))
+        done = position[sorted(inputs.completed)] if inputs.completed else np.zeros(0, dtype=np.int64)
+        done = done[done >= 0]
+        weight = np.ones(len(rows), dtype=np.float32)
+        weight[done] = COMPLETED_WEIGHT
+        terms, term_rows = TermVectors.fit([inputs.texts[i] for i in rows], lexical.tokenizer)
+        vectors = inputs.doc_vectors[rows]
+        self.ridge: KernelRidge | None = None
+        self.reviewed: KernelRidge | None = None
+        self.left_out: dict[str, FloatArray | None] = {}
+        out = position[validated].astype(np.int32) if len(validated) else None
+        try:
+            self.ridge, self.left_out["ridge"] = KernelRidge.fit(
+                terms, term_rows, vectors, wanted, weight, out
+            )
+        except NothingToDoError:
+            return
+        if out is None or len(done) == len(rows):  # then both would be the same
+            return
+        self.reviewed, self.left_out["reviewed"] = KernelRidge.fit(
+            terms,
+            term_rows[done],
+            vectors[done],
+            wanted[done],
+            np.ones(len(done), dtype=np.float32),
+            np.searchsorted(done, out).astype(np.int32),
+        )
+
+
+def _wanted(
+    pairs: Pairs, completed: Mapping[int, IntArray], position: NDArray[np.int64], n_labels: int, n_rows: int
+) -> sparse.csr_matrix:
+    """Targets of the landmarks: verdicts and decisions, and all labels of completed documents."""
+    is_done = np.zeros(len(position), dtype=np.bool_)
+    is_done[list(completed)] = True
+    keep = (position[pairs.document_idx] >= 0) & (pairs.target > 0) & ~is_done[pairs.document_idx]
+    row = [position[pairs.document_idx[keep]]]
+    column = [pairs.label_idx[keep].astype(np.int64)]
+    value = [pairs.target[keep]]
+    for document, labels in completed.items():
+        if position[document] >= 0:
+            row.append(np.full(len(labels), position[document]))
+            column.append(np.asarray(labels, dtype=np.int64))
+            value.append(np.ones(len(labels), dtype=np.float32))
+    parts = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
+    return sparse.csr_matrix(parts, shape=(n_rows, n_labels), dtype=np.float32)
+
+
+# Weights
+
+
+def _weigh(
+    tagger: Tagger,
+    inputs: TrainingInputs,
+    validated: IntArray,
+    left_out: Mapping[str, FloatArray | None],
+    progress: Progress,
+) -> Tagger:
+    kind = inputs.teacher
+    missing = {p for p, ridge in (("ridge", tagger.ridge), ("reviewed", tagger.reviewed)) if ridge is None}
+    parts = tuple(p for p in PARTS if p not in missing)
+    fixed = normalised({p: w for p, w in FIXED_WEIGHTS[kind].items() if p in parts})
+    if len(validated):
+        prior = fixed if kind != "none" else normalised({**fixed, "student": 0.3, "ridge": 1.0})
+        cross = _validation_scores(tagger, inputs, validated, progress)
+        candidates = gather(
+            tagger,
+            _rows(tagger, inputs, validated),
+            parts,
+            {int(i): inputs.completed[int(r)] for i, r in enumerate(validated)},
+            {**left_out, "student": cross},
+        )
+        weights = choose(candidates, parts, prior, inputs.seed)
+        basis = f"Weights cross-validated over {len(validated)} completed documents."
+        score, wanted = _answers(candidates, parts, weights)
+        return replace(tagger, weights=weights, basis=basis, calibration=Calibration.fit(score, wanted))
+    if kind == "none":
+        # Some decisions, hardly any completed document: what was learned stands beside zero-shot.
+        return replace(
+            tagger,
+            weights=dict(FIXED_WEIGHTS["evidence"]),
+            basis=f"Fixed weights; from {MIN_COMPLETED} completed documents on they are cross-validated.",
+        )
+    if kind == "evidence" or inputs.held_out is None or not len(inputs.held_out.pairs):
+        return replace(tagger, weights=fixed, basis="Fixed weights: no held-out verdicts to choose them on.")
+    weights, basis, calibration = _weigh_on_held_out(tagger, inputs.held_out, parts, fixed)
+    return replace(tagger, weights=weights, basis=basis, calibration=calibration)
+
+
+def _weigh_on_held_out(
+    tagger: Tagger, held_out: HeldOut, parts: Sequence[str], fixed: Weights
+) -> tuple[Weights, str, Calibration | None]:
+    """BM25's weight (all lexical parts alike) that ranks held-out verdicts best; fixed otherwise."""
+    candidates = judged_candidates(tagger, held_out, parts)
+    best, best_quality = fixed, -1.0
+    best_factor = 1.0
+    for factor in _LEXICAL_FACTORS:
+        tried = normalised({p: w * (factor if p in LEXICAL_PARTS else 1.0) for p, w in fixed.items()})
+        vector = np.array([tried.get(p, 0.0) for p in parts])
+        quality = float(ranking_quality(candidates, vector).mean()) if len(candidates) else 0.0
+        if quality > best_quality + 1e-9:
+            best, best_quality, best_factor = tried, quality, factor
+    basis = f"Fixed weights, BM25's times {best_factor:g} by {len(candidates)} held-out judged documents."
+    score, wanted = _answers(candidates, parts, best)
+    return best, basis, Calibration.fit(score, wanted)
+
+
+def judged_candidates(tagger: Tagger, held_out: HeldOut, parts: Sequence[str]) -> Candidates:
+    """Judged pairs of held-out documents that have a wanted label, as candidates."""
+    pairs = held_out.pairs
+    yes = {int(d) for d in pairs.document_idx[pairs.target > 0.5]}
+    documents = np.array(sorted(yes), dtype=np.int64)
+    rows = tagger.count(held_out.doc_vectors[documents], [held_out.texts[int(i)] for i in documents])
+    by_document: dict[int, list[int]] = {}
+    for i, document in enumerate(pairs.document_idx.tolist()):
+        by_document.setdefault(document, []).append(i)
+    columns = [pairs.label_idx[by_document[int(d)]] for d in documents]
+    targets = [pairs.target[by_document[int(d)]] for d in documents]
+    return _fill(tagger, rows, parts, columns, targets, [float((t > 0.5).sum()) for t in targets], {})
+
+
+def gather(
+    tagger: Tagger,
+    rows: TextRows,
+    parts: Sequence[str],
+    truth: Mapping[int, IntArray],
+    instead: Mapping[str, FloatArray | None],
+) -> Candidates:
+    """Candidates of completed documents: the best of each part, and what is wanted.
+
+    Parameters
+    ----------
+    tagger : Tagger
+    rows : TextRows
+        The documents.
+    parts : sequence of str
+    truth : mapping of int to int32 array
+        Row -> wanted labels.
+    instead : mapping of str to float32 (n_docs, n_labels)
+        Cross-validated raw scores that take a part's place.
+    """
+    best: list[IntArray] = []
+    for block in row_blocks(len(rows), len(tagger.label_ids)):
+        some = rows.rows(block)
+        tops = [top_k(_part(tagger, p, some, block, instead), _TOP_A_PART).label_idx for p in parts]
+        best.extend(np.concatenate(tops, axis=1))
+    columns, targets = [], []
+    for i, found in enumerate(best):
+        labels = np.unique(np.concatenate([found[found >= 0], truth[i]]))
+        columns.append(labels.astype(np.int32))
+        targets.append(np.isin(labels, truth[i]).astype(np.float32))
+    n_wanted = [float(len(truth[i])) for i in range(len(best))]
+    return _fill(tagger, rows, parts, columns, targets, n_wanted, instead)
+
+
+def _fill(
+    tagger: Tagger,
+    rows: TextRows,
+    parts: Sequence[str],
+    columns: Sequence[IntArray],
+    targets: Sequence[FloatArray],
+    n_wanted: Sequence[float],
+    instead: Mapping[str, FloatArray | None],
+) -> Candidates:
+    width = max((len(c) for c in columns), default=1)
+    n = len(columns)
+    label_idx = np.zeros((n, width), dtype=np.int64)
+    known = np.zeros((n, width), dtype=np.bool_)
+    wanted = np.zeros((n, width), dtype=np.float32)
+    for i, (column, target) in enumerate(zip(columns, targets, strict=True)):
+        label_idx[i, : len(column)] = column
+        known[i, : len(column)] = True
+        wanted[i, : len(column)] = target > 0.5
+    z = np.zeros((n, width, len(parts)), dtype=np.float32)
+    for block in row_blocks(n, len(tagger.label_ids)):
+        some = rows.rows(block)
+        for j, part in enumerate(parts):
+            z[block, :, j] = np.take_along_axis(
+                _part(tagger, part, some, block, instead), label_idx[block], axis=1
+            )
+    return Candidates(z, wanted, known, np.maximum(np.array(n_wanted, dtype=np.float32), 1))
+
+
+def _part(
+    tagger: Tagger, part: str, rows: TextRows, block: slice, instead: Mapping[str, FloatArray | None]
+) -> FloatArray:
+    other = instead.get(part)
+    return tagger.part_scores(part, rows) if other is None else row_standardised(other[block])
+
+
+def _rows(tagger: Tagger, inputs: TrainingInputs, rows: IntArray) -> TextRows:
+    return tagger.count(inputs.doc_vectors[rows], [inputs.texts[int(i)] for i in rows])
+
+
+def _validation_scores(
+    tagger: Tagger, inputs: TrainingInputs, validated: IntArray, progress: Progress
+) -> FloatArray:
+    """Scores of the validated documents by students that have not learned from them."""
+    done = np.array(sorted(inputs.completed), dtype=np.int32)
+    documents = np.unique(inputs.pairs.document_idx)
+    others = np.setdiff1d(documents, done)
+    # One student without any completed document will do where those are few.
+    n_folds = 1 if len(others) >= 2 * len(done) else _FOLDS
+    fold = np.random.default_rng(inputs.seed).permutation(len(validated)) % n_folds
+    scores = np.zeros((len(validated), len(inputs.labels)), dtype=np.float32)
+    for i in range(n_folds):
+        progress(3, 5, f"Cross-validating the student {i + 1}/{n_folds}")
+        left = done if n_folds == 1 else validated[fold == i]
+        keep = ~np.isin(inputs.pairs.document_idx, left)
+        student = _fit_student(inputs, _select(inputs.pairs, keep))
+        if student is None:
+            continue
+        rows = fold == i
+        projected = student.project_documents(inputs.doc_vectors[validated[rows]])
+        scores[rows] = projected @ student.project_labels(inputs.label_vectors).T
+    return scores
+
+
+def _select(pairs: Pairs, keep: NDArray[np.bool_]) -> Pairs:
+    return Pairs(pairs.document_idx[keep], pairs.label_idx[keep], pairs.target[keep], pairs.weight[keep])
+
+
+def _answers(candidates: Candidates, parts: Sequence[str], weights: Weights) -> tuple[FloatArray, FloatArray]:
+    """Blend scores and truth of all known candidates, flat."""
+    vector = np.array([weights.get(p, 0.0) for p in parts], dtype=np.float32)
+    score = candidates.z @ vector
+    return score[candidates.known], candidates.wanted[candidates.known]
+
+
+__all__ = ["ZERO_SHOT_PARTS", "fit_tagger", "gather", "judged_candidates", "landmarks"]
