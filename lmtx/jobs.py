@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from typing import IO, Any, Literal, get_args
 
 from filelock import FileLock, Timeout
 
-from lmtx.errors import InputError, JobCancelled, NotFoundError
+from lmtx.errors import InputError, JobCancelled
 from lmtx.journal import JobRow, Journal
 from lmtx.types import Progress, now
 
@@ -175,10 +176,7 @@ class JobStore:
 
     def get(self, job_id: str) -> Job:
         """One job; `NotFoundError` where there is none of that id."""
-        record = self.journal.job(job_id)
-        if record is None:
-            raise NotFoundError(f"Job {job_id!r} does not exist in {self.folder}.")
-        return self._seen(record)
+        return self._seen(self.journal.job(job_id))
 
     def wait(self, job_id: str, timeout_s: float | None = None, poll_s: float = 0.2) -> Job:
         """Wait until a job no longer runs or waits; `TimeoutError` after `timeout_s`."""
@@ -203,12 +201,11 @@ class JobStore:
 
     def _seen(self, record: JobRow) -> Job:
         if record.state in _UNFINISHED and not self._alive(record.id):
-            # The process may have ended between the two looks; its own last word counts.
-            latest = self.journal.job(record.id) or record
-            if latest.state in _UNFINISHED:
-                self.journal.job_update(record.id, state="interrupted", ended=now(), rate=None)
-                latest = self.journal.job(record.id) or latest
-            record = latest
+            # The process may have ended between the two looks: its own last word counts.
+            self.journal.job_update(
+                record.id, if_state=_UNFINISHED, state="interrupted", ended=now(), rate=None
+            )
+            record = self.journal.job(record.id)
         state: JobState = record.state if record.state in get_args(JobState) else "failed"  # type: ignore[assignment]
         return Job(
             id=record.id,
@@ -260,11 +257,11 @@ class JobStore:
                 if not self._alive(job_id):
                     return
             record = self.journal.job(job_id)
-            if record is None or record.pid is None or not held(self.lock_path(job_id)):
+            if record.pid is None or not held(self.lock_path(job_id)):
                 return
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(record.pid, sign)
-        self.journal.job_update(job_id, state="cancelled", ended=now(), rate=None)
+        self.journal.job_update(job_id, if_state=_UNFINISHED, state="cancelled", ended=now(), rate=None)
 
     # ---- files --------------------------------------------------------------------------------
 
@@ -342,7 +339,7 @@ class JobProgress:
         moment = time.monotonic()
         if self.stop.is_set():
             raise JobCancelled("Stopped as asked; what was committed is kept.")
-        phase = (message.split(":")[0], total)
+        phase = (phase_of(message), total)
         if phase != self._phase or done < self._began[1]:
             self._phase, self._began = phase, (moment, done)
         elif moment - self._last < self._every_s and done < total:
@@ -353,6 +350,11 @@ class JobProgress:
         self._store.journal.job_update(self._job_id, done=done, total=total, message=message, rate=rate)
         if self._store.cancel_asked(self._job_id):
             raise JobCancelled("Stopped as asked; what was committed is kept.")
+
+
+def phase_of(message: str) -> str:
+    """Return what of a progress message stays the same while it counts: up to a colon, comma or digit."""
+    return re.split(r"[:,]|\d", message, maxsplit=1)[0].strip()
 
 
 _WORKER = [sys.executable, "-m", "lmtx.worker"]

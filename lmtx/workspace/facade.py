@@ -16,7 +16,8 @@ from lmtx.ingest import ColumnMap, Preview, Source
 from lmtx.jobs import Job, WarmPool
 from lmtx.review.models import Policy, ReviewItem
 from lmtx.types import Decision, Document, Label, Progress, Role, Run, State, no_progress
-from lmtx.workspace import browsing, importing, learning, reviewing, tagging
+from lmtx.workspace import browsing, exporting, importing, learning, measuring, reviewing, tagging
+from lmtx.workspace.decisions_file import import_decisions
 from lmtx.workspace.models import (
     DocumentDetail,
     Example,
@@ -193,15 +194,30 @@ class Workspace:
 
         `reviewer` replaces the reviewer in the file, and is needed where the file names none.
         """
-        return importing.import_decisions(self._parts, source, reviewer, progress)
+        return import_decisions(self._parts, source, reviewer, progress)
 
     def import_demo(self, progress: Progress = no_progress) -> ImportReport:
         """Import the demo corpus and its label set (a library catalogue, made for this product)."""
         return importing.import_demo(self._parts, progress)
 
+    def demo(self, progress: Progress = no_progress) -> dict[str, float]:
+        """Import the demo, judge it by the evidence teacher, train, and measure; returns the figures.
+
+        What is done already is not done again.
+        """
+        return learning.demo(self._parts, progress)
+
     def embed(self, progress: Progress = no_progress) -> int:
         """Encode the documents and labels that have no vector yet; returns how many."""
         return self._parts.embed_all(progress)
+
+    def n_without_vector(self) -> int:
+        """Documents and labels that have no vector yet."""
+        return self._parts.n_without_vector()
+
+    def preload(self) -> None:
+        """Load the encoder in the background, so that the first search or text need not wait."""
+        self._parts.preload()
 
     # ---- index --------------------------------------------------------------------------------
 
@@ -215,6 +231,10 @@ class Workspace:
     def sync_soon(self) -> None:
         """Bring the index up to the journal in the background, if this process owns it."""
         self._parts.sync_soon()
+
+    def index_report(self) -> str:
+        """Say in a sentence how the search index is."""
+        return self._parts.index_report()
 
     def rebuild_index(self, progress: Progress = no_progress) -> int:
         """Build the Chroma index anew from the journal; returns the items written."""
@@ -365,7 +385,7 @@ class Workspace:
         dict
             "P@1", "P@3", "P@5", "R@10", "nDCG@5" as fractions, "n_docs", "n_labels".
         """
-        return learning.evaluate(self._parts, split, system, limit_docs, progress)
+        return measuring.evaluate(self._parts, split, system, limit_docs, progress)
 
     def label_quality(
         self, system: str = "tagger", cut: int | float | None = None, progress: Progress = no_progress
@@ -376,13 +396,13 @@ class Workspace:
         second call is quick. `cut` is a number of tags per document (int) or a probability (float);
         None: 5 tags, or fewer where documents have fewer in gold.
         """
-        return learning.label_quality(self._parts, system, cut, progress)
+        return measuring.label_quality(self._parts, system, cut, progress)
 
     def label_outcomes(
         self, label_id: str, outcome: Literal["tp", "fp", "fn"], system: str = "tagger", limit: int = 50
     ) -> list[Example]:
         """Documents where a label was rightly predicted, wrongly predicted, or missed."""
-        return learning.label_outcomes(self._parts, label_id, outcome, system, limit)
+        return measuring.label_outcomes(self._parts, label_id, outcome, system, limit)
 
     # ---- reviewing ----------------------------------------------------------------------------
 
@@ -452,7 +472,7 @@ class Workspace:
 
         `format` is "csv", "jsonl" or "parquet"; the model is a folder ("folder") or "zip".
         """
-        return learning.export(self._parts, what, format, Path(out), progress)
+        return exporting.export(self._parts, what, format, Path(out), progress)
 
     # ---- jobs ---------------------------------------------------------------------------------
 

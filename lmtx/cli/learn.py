@@ -1,0 +1,269 @@
+"""Verbs that judge, train, measure, predict and export."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lmtx.cli.common import ConsoleProgress, Json, answer, index_in_step, jsonable, open_workspace, table
+from lmtx.errors import InputError
+
+if TYPE_CHECKING:
+    from lmtx.ingest import Source
+    from lmtx.types import Document
+    from lmtx.workspace import Tag, Workspace
+
+Teacher = Annotated[
+    str | None,
+    typer.Option(help="'evidence' (no LLM), 'simulated:recall=0.85,noise=0.05,seed=0'; default: last used."),
+]
+LimitDocs = Annotated[int | None, typer.Option(min=1, help="Only so many documents, in a seeded order.")]
+System = Annotated[
+    str, typer.Option(help="'tagger' (the promoted run), 'student', 'zero-shot', or the id of a run.")
+]
+
+_BATCH = 256
+
+
+def register(app: typer.Typer) -> None:
+    """Add these verbs."""
+    for verb in (teach, train, cycle, evaluate, predict, precision, runs, promote, export):
+        app.command()(verb)
+
+
+def teach(
+    context: typer.Context,
+    teacher: Teacher = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Labels of a document to ask about.")] = None,
+    limit_docs: LimitDocs = None,
+    budget_pairs: Annotated[int | None, typer.Option(min=1, help="Ask about at most so many pairs.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the teacher about each document's shortlist; no pair is asked twice."""
+    with open_workspace(context) as workspace, ConsoleProgress(context) as progress:
+        if dry_run:
+            preview = workspace.teach_preview(teacher, top_k, limit_docs)
+            answer(
+                preview,
+                as_json,
+                f"{preview.description}\n{preview.n_documents} documents, {preview.n_pairs} pairs: "
+                f"{preview.n_cached} judged already, {preview.n_open} to ask.",
+            )
+            return
+        report = workspace.teach(teacher, top_k, limit_docs, budget_pairs=budget_pairs, progress=progress)
+        index_in_step(workspace, progress)
+        progress.end()
+        answer(report, as_json, lambda: _fields(report))
+
+
+def train(
+    context: typer.Context,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Training setting, e.g. epochs=5.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train student and tagger on judgments and decisions."""
+    config: dict[str, Any] = {}
+    for item in option or []:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r}: expected NAME=VALUE, e.g. --set epochs=5.")
+        try:
+            config[name] = json.loads(value)
+        except ValueError:
+            config[name] = value
+    with open_workspace(context) as workspace, ConsoleProgress(context) as progress:
+        run = workspace.train(progress, **config)
+        index_in_step(workspace, progress)
+        progress.end()
+        answer(run, as_json, lambda: _run_text(run))
+
+
+def cycle(
+    context: typer.Context,
+    teacher: Teacher = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds at most.")] = None,
+    limit_docs: LimitDocs = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the order and of training.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run rounds of shortlist, judge, train, score; starting it again goes on where it stopped."""
+    with open_workspace(context) as workspace, ConsoleProgress(context) as progress:
+        report = workspace.cycle(teacher, rounds, limit_docs, seed, progress)
+        index_in_step(workspace, progress)
+        progress.end()
+        answer(report, as_json, lambda: _fields(report))
+
+
+def evaluate(
+    context: typer.Context,
+    split: Annotated[Literal["test", "train"], typer.Option(help="Documents with gold labels.")] = "test",
+    system: System = "tagger",
+    limit_docs: Annotated[int | None, typer.Option(min=1, help="Only the first so many documents.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure predictions against gold labels: fractions in [0, 1]."""
+    with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
+        figures = workspace.evaluate(split, system, limit_docs, progress)
+        progress.end()
+        answer(figures, as_json, lambda: table([figures], list(figures)))
+
+
+def predict(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="File of documents, or - for stdin (JSONL, or a text a line).")],
+    top_k: Annotated[int, typer.Option(min=1, help="Labels for each document.")] = 5,
+    system: System = "tagger",
+    format: Annotated[Literal["jsonl", "csv"], typer.Option(help="Form of the answer.")] = "jsonl",
+    as_json: Json = False,
+) -> None:
+    """Tag documents: a line each on stdout."""
+    with open_workspace(context, own_index=False) as workspace:
+        answers = _predictions(workspace, _source(file), top_k, system)
+        if as_json:
+            answer({"predictions": list(answers)}, True, "")
+        elif format == "jsonl":
+            for record in answers:
+                print(json.dumps(record, ensure_ascii=False))
+        else:
+            from lmtx.export import safe_cell
+
+            writer = csv.writer(sys.stdout)
+            writer.writerow(["id", "label_id", "name", "score", "probability"])
+            for record in answers:
+                for tag in record["labels"]:
+                    writer.writerow([
+                        safe_cell(record["id"]),
+                        safe_cell(tag["id"]),
+                        safe_cell(tag["name"]),
+                        tag["score"],
+                        tag["probability"],
+                    ])  # fmt: skip
+
+
+def _source(file: str) -> Source:
+    from lmtx.ingest import UploadedBytes
+
+    if file != "-":
+        return Path(file)
+    data = sys.stdin.buffer.read()
+    json_lines = data.lstrip()[:1] == b"{"
+    return UploadedBytes("stdin.jsonl" if json_lines else "stdin.txt", data)
+
+
+def _predictions(workspace: Workspace, source: Source, top_k: int, system: str) -> Iterator[dict[str, Any]]:
+    from lmtx.ingest import read_documents
+    from lmtx.ingest.records import stop_on_error
+
+    batch: list[Document] = []
+    for document in read_documents(source, None, on_issue=stop_on_error):
+        batch.append(document)
+        if len(batch) == _BATCH:
+            yield from _tagged(workspace, batch, top_k, system)
+            batch = []
+    if batch:
+        yield from _tagged(workspace, batch, top_k, system)
+
+
+def _tagged(
+    workspace: Workspace, documents: list[Document], top_k: int, system: str
+) -> Iterator[dict[str, Any]]:
+    tags: list[Tag]
+    for document, tags in zip(
+        documents, workspace.predict(documents, top_k, system, words=False), strict=True
+    ):
+        labels = [
+            {"id": t.label_id, "name": t.name, "score": round(t.score, 5), "probability": t.probability}
+            for t in tags
+        ]
+        yield jsonable({"id": document.id, "labels": labels})
+
+
+def precision(
+    context: typer.Context,
+    system: System = "tagger",
+    cut: Annotated[int, typer.Option(min=1, help="Tags given to each document.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Precision, recall and F1 of every label, against gold labels of the test split."""
+    with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
+        frame = workspace.label_quality(system, cut, progress)
+        progress.end()
+        rows = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+        given = float(frame["n_predicted"].sum())
+        hits = float((frame["precision"].fillna(0) * frame["n_predicted"]).sum())
+        value = {
+            "truth": "gold, split test",
+            "system": system,
+            "cut": cut,
+            "micro_precision": hits / given if given else None,
+            "n_predicted": int(given),
+            "labels": rows,
+        }
+        answer(
+            value,
+            as_json,
+            lambda: table(rows, ["label_id", "name", "precision", "recall", "f1", "support", "n_predicted"]),
+        )
+
+
+def runs(context: typer.Context, as_json: Json = False) -> None:
+    """List the trainings, newest first."""
+    with open_workspace(context, own_index=False) as workspace:
+        found = workspace.runs()
+        rows = [
+            {"run": r.id, "created": f"{r.created:%Y-%m-%d %H:%M}", "kind": r.kind, "promoted": r.promoted}
+            for r in found
+        ]
+        answer({"runs": found}, as_json, lambda: table(rows, ["run", "created", "kind", "promoted"]))
+
+
+def promote(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="Id of the run, see `lmtx runs`.")],
+    as_json: Json = False,
+) -> None:
+    """Let a run predict; an older one rolls back."""
+    with open_workspace(context, own_index=False) as workspace:
+        workspace.promote(run)
+        answer({"promoted": run}, as_json, f"{run} predicts now.")
+
+
+def export(
+    context: typer.Context,
+    what: Annotated[Literal["corpus", "pairs", "decisions", "model"], typer.Argument(help="What to write.")],
+    out: Annotated[Path, typer.Argument(help="File to write; for the model a folder or a .zip.")],
+    format: Annotated[
+        Literal["csv", "jsonl", "parquet", "folder", "zip"] | None,
+        typer.Option(help="Default: by the name of OUT."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the corpus with its tags, the pairs, the decisions, or the model."""
+    by_name = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".zip": "zip"}
+    chosen = format or by_name.get(out.suffix.lower()) or ("folder" if what == "model" else None)
+    if chosen is None:
+        raise InputError(f"{out}: which format? Add --format csv, jsonl or parquet, or a known ending.")
+    with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
+        path = workspace.export(what, chosen, out, progress)
+        progress.end()
+        answer({"what": what, "format": chosen, "out": str(path)}, as_json, f"Wrote {path}.")
+
+
+def _fields(report: Any) -> str:
+    record = jsonable(report)
+    flat = {k: v for k, v in record.items() if not isinstance(v, dict | list)}
+    return "\n".join(f"{k}: {v}" for k, v in flat.items())
+
+
+def _run_text(run: Any) -> str:
+    promoted = "promoted" if run.promoted else "not promoted"
+    return "\n".join([f"{run.id} ({promoted}) {run.note}".rstrip(), _fields(run.metrics)])
