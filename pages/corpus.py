@@ -4,7 +4,6 @@ import streamlit as st
 
 from app import state
 from app.widgets import browse, errors, gate, importing, layout
-from app.widgets.inert import shorten
 
 TITLE, SENTENCE = "Corpus", "Which documents are here, and what is known of each?"
 
@@ -13,7 +12,7 @@ workspace = gate.workspace(TITLE, SENTENCE)
 with errors.shown():
     if (document_id := state.param("document")) is not None:
         document = workspace.journal.document(document_id)
-        action = layout.header("Document", shorten(document.title or document.text, 110) if document else "")
+        action = layout.header("Document", "What is known of this document?")
         with action:
             if st.button("All documents", icon=":material/arrow_back:"):
                 state.go("corpus")

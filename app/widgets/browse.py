@@ -124,7 +124,7 @@ def document(workspace: Workspace, document_id: str) -> None:
     detail = workspace.document_detail(document_id)
     left, right = st.columns([6, 5], gap="large")
     with left:
-        spoken = [w for tag in detail.predictions for w in tag.words]
+        spoken = [w for tag in detail.predictions[:3] for w in telling(tag)[:3]]
         text = detail.document.text
         inert.reading(detail.document.title, text, inert.word_spans(text, spoken))
         facts = [
@@ -151,12 +151,18 @@ def tags(found: Sequence[Tag], *, title: str) -> None:
     st.html("".join(tag_row(t, top) for t in found))
 
 
+def telling(tag: Tag) -> list[str]:
+    """Words that speak for a tag, without the little words of Latin scripts that tell a reader nothing."""
+    return [w for w in tag.words if len(w) > 3 or not w.isascii()]
+
+
 def tag_row(tag: Tag, top: float) -> str:
     """HTML of one predicted tag."""
     known = tag.probability is not None
     width = 100 * (tag.probability or 0.0) if known else max(4.0, 100 * tag.score / top if top > 0 else 4.0)
     value = words.percent(tag.probability) if known else f"{tag.score:.2f}"
-    spoken = f'<span class="lx-note">{escape(", ".join(tag.words[:6]))}</span>' if tag.words else ""
+    words_of = ", ".join(telling(tag)[:6])
+    spoken = f'<span class="lx-note">{escape(words_of)}</span>' if words_of else ""
     place = f'<span class="lx-note" dir="auto">{escape(" › ".join(tag.path))}</span>' if tag.path else ""
     return (
         '<div class="lx-pred"><div class="lx-pred-top">'

@@ -74,9 +74,15 @@ def figures(items: list[tuple[str, str, str]]) -> None:
     items : list of (name, value, detail)
         The detail is a short line under the value.
     """
+
+    def value(text: str) -> str:
+        share, bracket, interval = text.partition(" [")
+        small = f'<span class="lx-interval"> [{escape(interval)}</span>' if bracket else ""
+        return escape(share) + small
+
     cells = "".join(
         f'<div class="lx-figure"><div class="lx-figure-name">{escape(n)}</div>'
-        f'<div class="lx-figure-value">{escape(v)}</div><div class="lx-figure-detail">{escape(d)}</div></div>'
+        f'<div class="lx-figure-value">{value(v)}</div><div class="lx-figure-detail">{escape(d)}</div></div>'
         for n, v, d in items
     )
     st.html(f'<div class="lx-figures">{cells}</div>')

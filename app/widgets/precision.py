@@ -84,11 +84,20 @@ def ranking(found: Mapping[str, float]) -> None:
         "R@10": "found in the first ten",
         "nDCG@5": "order of the first five",
     }
-    layout.figures([(name, words.percent(found.get(name)), text) for name, text in names.items()])
+    layout.figures([(name, *_value(found, name), text) for name, text in names.items()])
     with st.container(horizontal=True, vertical_alignment="center"):
         documents, labels = int(found.get("n_docs", 0)), int(found.get("n_labels", 0))
         layout.note(f"{words.many(documents, 'test document')}, {words.many(labels, 'label')}")
         layout.what_is("How is this computed", HOW)
+
+
+def _value(found: Mapping[str, float], name: str) -> tuple[str]:
+    """Return a metric with its interval, where its standard error is known."""
+    value, error = found.get(name), found.get(f"{name}_se")
+    interval = None
+    if value is not None and error is not None:
+        interval = (max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error))
+    return (words.percent(value, interval),)
 
 
 def plots(quality: pd.DataFrame) -> None:

@@ -84,8 +84,12 @@ def _document(item: ReviewItem) -> None:
     selected = state.REVIEW_SELECTED.get()
     marks = [h for h in item.highlights if selected in h.label_ids]
     spans = [(h.start, h.end) for h in marks or item.highlights if h.kind == "word" or marks]
-    with st.container(height=590, border=False, key="lx_reading"):
+    keys = state.REVIEW_HELP.get()
+    with st.container(height=380 if keys else 590, border=False, key="lx_reading"):
         reading(item.document.title, item.document.text, spans, key=item.document.id)
+    if keys:
+        cells = "".join(f"<kbd>{escape(k)}</kbd><span>{escape(v)}</span>" for k, v in KEYS)
+        st.html(f'<div class="lx-keys">{cells}</div>')
     layout.note(item.reason)
 
 
@@ -110,7 +114,7 @@ def _row(
     key, text = st.columns([1, 7], vertical_alignment="center", gap="small")
     key.button(
         mark,
-        key=f"key_{kind}_{number}",
+        key=f"key_{number}",
         shortcut=str(number),
         width="stretch",
         on_click=reviewing.toggle,
@@ -118,10 +122,10 @@ def _row(
     )
     selected = "sel" if candidate.label_id == _selected(item) else ""
     teacher = 100 * (candidate.teacher_probability or 0)
-    student = 100 * (candidate.probability or 0)
+    student = 100 * _strength(item, candidate)
     place = " › ".join(candidate.path)
     text.html(
-        f'<div class="lx-cand {selected}" title="{escape(candidate.why)}"><div>'
+        f'<div class="lx-cand {kind} {selected}" title="{escape(candidate.why)}"><div>'
         f'<div class="lx-cand-name" dir="auto">{escape(candidate.name)}</div>'
         f'<div class="lx-cand-path" dir="auto">{escape(place)}</div></div>'
         f'<div title="teacher {teacher:.0f} %, student {student:.0f} %">'
@@ -129,6 +133,14 @@ def _row(
         f'<div class="lx-bar"><i class="s" style="width:{student:.0f}%"></i></div></div>'
         f'<div class="lx-cand-said lx-{kind}">{said}</div></div>'
     )
+
+
+def _strength(item: ReviewItem, candidate: Candidate) -> float:
+    """Probability of the tagger, or its score against the best one where nothing calibrates it."""
+    if candidate.probability is not None:
+        return candidate.probability
+    best = max((c.score or 0.0 for c in item.candidates), default=0.0)
+    return max(0.0, (candidate.score or 0.0) / best) if best > 0 else 0.0
 
 
 def _state(candidate: Candidate, standing: Standing) -> tuple[str, str, str]:
@@ -170,7 +182,7 @@ def _add(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
         label_visibility="collapsed",
     )
     if query:
-        found = workspace.find_labels(query, limit=6, document_id=item.document.id)
+        found = workspace.find_labels(query, limit=5, document_id=item.document.id)
         with st.container(horizontal=True, gap="small", key="lx_found"):
             for label in found:
                 st.button(
@@ -232,9 +244,6 @@ def _actions(workspace: Workspace, item: ReviewItem, standing: Standing) -> None
             args=(item, -1),
         )
         st.button("Keys", key="help", shortcut="H", type="tertiary", on_click=reviewing.turn_help)
-    if state.REVIEW_HELP.get():
-        cells = "".join(f"<kbd>{escape(k)}</kbd><span>{escape(v)}</span>" for k, v in KEYS)
-        st.html(f'<div class="lx-keys">{cells}</div>')
 
 
 def _status(workspace: Workspace) -> None:

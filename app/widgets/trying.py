@@ -63,7 +63,7 @@ def _why(text: str, found: list[Tag]) -> None:
     tag = next((t for t in found if t.label_id == chosen), found[0])
     left, right = st.columns([6, 5], gap="large")
     with left:
-        reading("", text[:1500], word_spans(text[:1500], tag.words))
+        reading("", text[:1500], word_spans(text[:1500], browse.telling(tag)))
     with right:
         if tag.parts:
             order = sorted(tag.parts.items(), key=lambda p: -abs(p[1]))
