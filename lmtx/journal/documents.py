@@ -1,285 +1,31 @@
-"""Documents: records of every version, and the ones that live now."""
+"""Documents as they are now."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Select, func, literal, or_, select
 
 from lmtx.errors import InputError
 from lmtx.journal import schema as s
-from lmtx.journal.decisions import Decisions
-from lmtx.journal.fulltext import add_words, matches, query_words, remove_words
-from lmtx.journal.rows import DocumentRow, ImportCounts, Page
-from lmtx.journal.store import CHUNK, Transaction, chunks, group, micros_now
-from lmtx.types import CorpusView, Decision, Document, Label, Role, Split, State
+from lmtx.journal.fulltext import matches, query_words
+from lmtx.journal.imports import DocumentImports, string_list
+from lmtx.journal.rows import DocumentRow, Page
+from lmtx.journal.store import CHUNK, chunks, group
+from lmtx.types import CorpusView, Document, Label, Role, Split, State
 
-LabelsAre = Literal["gold", "completed", "none"]
-IMPORTER = "import"
 _SNIPPET = 240
+_RANKED = 5000
 
 
-class Documents(Decisions):
-    """The part of the journal that keeps documents."""
+class Documents(DocumentImports):
+    """The part of the journal that shows documents.
+
+    Labels from the file are never part of what is read here: only `gold` gives them.
+    """
 
     _corpus: tuple[tuple[int, int, bool], CorpusView] | None = None
-
-    def put_documents(
-        self,
-        documents: Iterable[Document],
-        role_of: Callable[[Document], Role],
-        *,
-        labels_are: LabelsAre = "gold",
-        source: str = "",
-    ) -> ImportCounts:
-        """Add or update documents by id, all in one transaction.
-
-        A document keeps its role unless its split changes. Its labels (which may name labels
-        that are imported later) become gold, or, with "completed", accept decisions and a
-        `complete` by the reviewer "import"; a later import appends only what differs, and
-        retracts what it no longer says. Labels of the split "test" are always gold. A document
-        without a label column keeps what an earlier import said of its labels.
-
-        Parameters
-        ----------
-        role_of : callable
-            Role of a new document, or of one whose split changed.
-        source : str
-            Where the documents came from, for the record.
-        """
-        counts = [0, 0, 0]
-        with self._write() as tx:
-            part: dict[str, Document] = {}
-            for document in documents:
-                if document.id in part or len(part) == CHUNK:
-                    self._put_documents(tx, list(part.values()), role_of, labels_are, source, counts)
-                    part = {}
-                part[document.id] = document
-            self._put_documents(tx, list(part.values()), role_of, labels_are, source, counts)
-        return ImportCounts(*counts)
-
-    def _put_documents(
-        self,
-        tx: Transaction,
-        documents: Sequence[Document],
-        role_of: Callable[[Document], Role],
-        labels_are: LabelsAre,
-        source: str,
-        counts: list[int],
-    ) -> None:
-        d, r = s.documents.c, s.document_records.c
-        known = {
-            row.id: row
-            for row in tx.conn.execute(
-                select(
-                    d.num,
-                    d.id,
-                    d.hash_num,
-                    d.split,
-                    d.role,
-                    d.language,
-                    d.live,
-                    r.hash,
-                    r.labels,
-                    r.labels_are,
-                )
-                .join(s.document_records, r.seq == d.record_seq)
-                .where(d.id.in_([x.id for x in documents]))
-            )
-        }
-        changed: list[tuple[Document, str, str | None, str | None]] = []
-        for document in documents:
-            before = known.get(document.id)
-            labels, kind = _labels(document, labels_are, before)
-            hash_ = document.hash
-            if (
-                before is not None
-                and before.live
-                and (before.hash, before.split, before.language, before.labels, before.labels_are)
-                == (hash_, document.split, document.language, labels, kind)
-            ):
-                counts[2] += 1
-                continue
-            counts[1 if before is not None and before.live else 0] += 1
-            changed.append((document, hash_, labels, kind))
-        if not changed:
-            return
-        tx.mark_content("documents")
-        hash_nums, new_hashes = self._intern_hashes(tx, [hash_ for _, hash_, _, _ in changed])
-        updated = [known[x.id] for x, _, _, _ in changed if x.id in known]
-        retitled = {x.id for x, hash_, _, _ in changed if x.id in known and known[x.id].hash != hash_}
-        self._forget_words(tx, [row.num for row in updated if row.live and row.id in retitled])
-        first_seq = tx.take("document_records", len(changed))
-        n_new = sum(x.id not in known for x, _, _, _ in changed)
-        next_num = tx.take("documents", n_new) if n_new else 0
-        at = micros_now()
-        records, inserts, updates, words, again = [], [], [], [], []
-        nums: dict[str, int] = {}
-        for seq, (x, hash_, labels, kind) in enumerate(changed, start=first_seq):
-            before = known.get(x.id)
-            role = before.role if before is not None and before.split == x.split else role_of(x)
-            values = {
-                "record_seq": seq,
-                "hash_num": hash_nums[hash_],
-                "title": x.title,
-                "split": x.split,
-                "role": role,
-                "language": x.language,
-                "live": 1,
-                "has_gold": int(labels is not None and kind == "gold"),
-                "changed": tx.change,
-            }
-            if before is None:
-                num, next_num = next_num, next_num + 1
-                inserts.append({"num": num, "id": x.id, **values})
-            else:
-                num = before.num
-                updates.append((num, values))
-            nums[x.id] = num
-            if before is None or not before.live or before.hash != hash_:
-                words.append((num, x.title, x.text))
-                if before is not None or hash_nums[hash_] not in new_hashes:
-                    again.append(num)
-            records.append(
-                {
-                    "seq": seq,
-                    "document_num": num,
-                    "kind": "put",
-                    "hash": hash_,
-                    "title": x.title,
-                    "text": x.text,
-                    "split": x.split,
-                    "language": x.language,
-                    "labels": labels,
-                    "labels_are": kind,
-                    "source": source,
-                    "at": at,
-                }
-            )
-        tx.conn.execute(insert(s.document_records), records)
-        if inserts:
-            tx.conn.execute(insert(s.documents), inserts)
-        for num, values in updates:
-            tx.conn.execute(update(s.documents).where(d.num == num).values(values))
-        add_words(tx.conn, "document", words)
-        self._put_gold(
-            tx, {nums[x.id]: _list(y) if k == "gold" else [] for x, _, y, k in changed}, set(known)
-        )
-        if tx.counters.get("judgments") or tx.counters.get("decisions"):
-            self._apply_documents(tx, again)
-        self._put_completed(tx, changed, known, nums)
-
-    def _put_gold(self, tx: Transaction, wanted: dict[int, list[str]], known: set[str]) -> None:
-        label_nums = self._intern_labels(tx, [x for labels in wanted.values() for x in labels])
-        g = s.gold.c
-        stored = (
-            group(
-                tx.conn.execute(select(g.document_num, g.label_num).where(g.document_num.in_(list(wanted))))
-            )
-            if known
-            else {}
-        )
-        added, removed = [], []
-        for num, labels in wanted.items():
-            new, old = {label_nums[x] for x in labels}, set(stored.get(num, ()))
-            added += [{"document_num": num, "label_num": x} for x in sorted(new - old)]
-            removed += [(num, x) for x in sorted(old - new)]
-        if added:
-            tx.conn.execute(insert(s.gold), added)
-        for num, label in removed:
-            tx.conn.execute(delete(s.gold).where(g.document_num == num, g.label_num == label))
-            tx.count_gold(label, -1)
-        for row in added:
-            tx.count_gold(row["label_num"], 1)
-
-    def _put_completed(
-        self,
-        tx: Transaction,
-        changed: Sequence[tuple[Document, str, str | None, str | None]],
-        known: dict[str, Any],
-        nums: dict[str, int],
-    ) -> None:
-        """Append the decisions by which this import's labels differ from the one before."""
-        decisions: list[Decision] = []
-        taken_back: dict[int, set[str | None]] = {}
-        for x, _, labels, kind in changed:
-            before = known.get(x.id)
-            new: set[str | None] = {None, *_list(labels)} if kind == "completed" else set()
-            said = before is not None and before.labels_are == "completed"
-            old: set[str | None] = {None, *_list(before.labels)} if before is not None and said else set()
-            decisions += [
-                Decision(x.id, label, "complete" if label is None else "accept", IMPORTER, policy=IMPORTER)
-                for label in sorted(new - old, key=lambda v: (v is None, v or ""))
-            ]
-            if old - new:
-                taken_back[nums[x.id]] = old - new
-        c = s.decisions.c
-        for num, labels_ in taken_back.items():
-            rows = tx.conn.execute(
-                select(c.seq, s.labels.c.id)
-                .join(s.standing, s.standing.c.seq == c.seq)
-                .outerjoin(s.labels, s.labels.c.num == c.label_num)
-                .where(c.document_num == num, c.reviewer == IMPORTER, c.action.in_(("accept", "complete")))
-            )
-            decisions += [
-                Decision("", None, "retract", IMPORTER, policy=IMPORTER, retracts=seq)
-                for seq, label in rows
-                if label in labels_
-            ]
-        if decisions:
-            self._intern_labels(tx, [x.label_id for x in decisions if x.label_id is not None])
-            self._append_decisions(tx, decisions, any_label=True)
-
-    def delete_documents(self, ids: Iterable[str]) -> int:
-        """Delete documents, as far as they live; their records, judgments and decisions are kept.
-
-        Imported again, a document has its role, place, judgments and decisions again.
-
-        Returns
-        -------
-        int
-            Number deleted.
-        """
-        d, g = s.documents.c, s.gold.c
-        n = 0
-        with self._write() as tx:
-            for part in chunks(sorted(set(ids)), CHUNK):
-                nums = list(tx.conn.scalars(select(d.num).where(d.id.in_(part), d.live == 1)))
-                if not nums:
-                    continue
-                n += len(nums)
-                tx.mark_content("documents")
-                first, at = tx.take("document_records", len(nums)), micros_now()
-                tx.conn.execute(
-                    insert(s.document_records),
-                    [
-                        {"seq": first + i, "document_num": num, "kind": "delete", "at": at}
-                        for i, num in enumerate(nums)
-                    ],
-                )
-                self._forget_words(tx, nums)
-                tx.conn.execute(
-                    update(s.documents).where(d.num.in_(nums)).values(live=0, has_gold=0, changed=tx.change)
-                )
-                for label_num in tx.conn.scalars(select(g.label_num).where(g.document_num.in_(nums))):
-                    tx.count_gold(label_num, -1)
-                tx.conn.execute(delete(s.gold).where(g.document_num.in_(nums)))
-                self._apply_documents(tx, nums)
-        return n
-
-    def _forget_words(self, tx: Transaction, nums: Sequence[int]) -> None:
-        if nums:
-            d, r = s.documents.c, s.document_records.c
-            rows = tx.conn.execute(
-                select(d.num, r.title, r.text)
-                .join(s.document_records, r.seq == d.record_seq)
-                .where(d.num.in_(nums))
-            )
-            remove_words(tx.conn, "document", [(num, title, text) for num, title, text in rows])
-
-    # Reading. Labels from the file are never part of what is read here: only `gold` gives them.
 
     def document(self, id: str) -> Document | None:
         """Return a live document, or None. Its `labels` are None: see `gold`."""
@@ -361,7 +107,8 @@ class Documents(Decisions):
         ----------
         query : str
             Words of title or text, all wanted, the beginning of a word is enough; or an id.
-            With a query the best matches come first, otherwise row order.
+            The best matches come first; without a query, or with more than
+            5000 matches, it is row order.
         label_id, state
             Documents with a pair on this label, in this state, or both on one pair.
         """
@@ -381,25 +128,14 @@ class Documents(Decisions):
                 conditions.append(d.num.in_(select(p.document_num).where(*wanted)))
             elif state is not None:
                 conditions.append(s.documents.c[f"n_{state}"] > 0)
-            order: tuple[Any, ...] = (d.num,)
-            source: Any = s.documents
-            if query.strip():
-                exact = d.id == query.strip()
-                if query_words(query):
-                    found = matches(conn, "document", query)
-                    source = s.documents.outerjoin(found, found.c.num == d.num)
-                    by_id = conn.scalar(select(exists().where(exact)))
-                    if by_id:
-                        conditions.append(or_(found.c.num.is_not(None), exact))
-                        order = (exact.desc(), found.c.rank, d.num)
-                    else:
-                        source = s.documents.join(found, found.c.num == d.num)
-                        order = (found.c.rank, d.num)
-                else:
-                    conditions.append(exact)
-            base = select(d.num).select_from(source).where(and_(*conditions))
-            total = conn.scalar(base.with_only_columns(func.count())) or 0
-            nums = list(conn.scalars(base.order_by(*order).offset(page * page_size).limit(page_size)))
+            query = query.strip()
+            found, order = _search(conn, query)
+            total = conn.scalar(found.with_only_columns(func.count()).where(*conditions)) or 0
+            # Ranking all of many matches takes seconds and tells them apart little.
+            if query and total <= _RANKED:
+                found, order = _search(conn, query, ranked=True)
+            found = found.where(*conditions).order_by(*order)
+            nums = list(conn.scalars(found.offset(page * page_size).limit(page_size)))
             return Page(self._rows(conn, nums), total, page, page_size)
 
     def _rows(self, conn: Connection, nums: Sequence[int]) -> list[DocumentRow]:
@@ -472,7 +208,7 @@ def read_labels(conn: Connection, *conditions: Any, order: Sequence[Any] = (s.la
         .order_by(*order)
     )
     return [
-        Label(id_, name, description, tuple(_list(aliases)), tuple(_list(parents)))
+        Label(id_, name, description, tuple(string_list(aliases)), tuple(string_list(parents)))
         for id_, name, description, aliases, parents in rows
     ]
 
@@ -485,13 +221,18 @@ def check_page(page: int, page_size: int) -> None:
         )
 
 
-def _labels(document: Document, labels_are: LabelsAre, before: Any) -> tuple[str | None, str | None]:
-    """Labels (JSON) and what they are, by this import or else by the one before."""
-    if labels_are == "none" or document.labels is None:
-        return (None, None) if before is None else (before.labels, before.labels_are)
-    kind = "gold" if document.split == "test" else labels_are
-    return json.dumps(list(dict.fromkeys(document.labels)), ensure_ascii=False), kind
-
-
-def _list(value: str | None) -> list[str]:
-    return [] if not value or value == "[]" else [str(x) for x in json.loads(value)]
+def _search(conn: Connection, query: str, *, ranked: bool = False) -> tuple[Select[Any], tuple[Any, ...]]:
+    """Numbers of the documents that a query finds, and their order."""
+    d = s.documents.c
+    numbers = select(d.num)
+    if not query:
+        return numbers, (d.num,)
+    exact = conn.scalar(select(d.num).where(d.id == query))
+    if not query_words(query):
+        return numbers.where(d.num == (-1 if exact is None else exact)), (d.num,)
+    found = matches(conn, "document", query, ranked=ranked)
+    if exact is None:
+        return numbers.join(found, found.c.num == d.num), (found.c.rank, d.num)
+    is_exact = d.num == exact
+    numbers = numbers.outerjoin(found, found.c.num == d.num).where(or_(found.c.num.is_not(None), is_exact))
+    return numbers, (is_exact.desc(), found.c.rank, d.num)

@@ -56,7 +56,13 @@ def query_words(query: str) -> list[list[str]]:
 
 
 def matches(
-    conn: Connection, table: Table, query: str, *, any_word: bool = False, names: bool = False
+    conn: Connection,
+    table: Table,
+    query: str,
+    *,
+    any_word: bool = False,
+    names: bool = False,
+    ranked: bool = False,
 ) -> CTE:
     """Select (num, rank) of items that hold the words of a query, the last of each as a prefix.
 
@@ -66,6 +72,9 @@ def matches(
         One word is enough; otherwise all are wanted.
     names : bool
         Look in the names of labels alone.
+    ranked : bool
+        Compute the rank, small for a good match; otherwise it is 0. It costs a multiple of
+        the search where many items match.
     """
     phrases = query_words(query)
     statement: Select[Any]
@@ -76,7 +85,7 @@ def matches(
             expression = f"name : ({expression})"
         name = f"{table}_words"
         statement = (
-            select(_number("rowid", "num"), _number("rank", "rank"))
+            select(_number("rowid", "num"), _number("rank" if ranked else "0", "rank"))
             .select_from(text(name))
             .where(text(f"{name} MATCH :words").bindparams(words=expression))
         )
@@ -87,7 +96,7 @@ def matches(
     statement = (
         select(
             _number("num", "num"),
-            _number(f"-ts_rank({column}, to_tsquery('simple', :words))", "rank"),
+            _number(f"-ts_rank({column}, to_tsquery('simple', :words))" if ranked else "0", "rank"),
         )
         .select_from(text(f"{table}_words"))
         .where(text(f"{column} @@ to_tsquery('simple', :words)").bindparams(words=expression))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -75,6 +76,8 @@ class Judgments(Labels):
             rows.append((seq, *pair, teacher, *texts, *said))
             counting.append((texts, (verdict, probability, teacher, round_, seq)))
         execute_many(tx.conn, _INSERT, rows)
+        for teacher_num, n in Counter(row[3] for row in rows).items():
+            tx.count(f"teacher:{teacher_num}", n)
         self._apply_judgments(tx, counting)
 
     def _known(self, tx: Transaction, table: str, ids: set[str]) -> dict[str, int]:
@@ -115,13 +118,10 @@ class Judgments(Labels):
         """List the teachers that were registered or have judged, the latest registered last."""
         t = s.teachers.c
         with self._read() as conn:
-            counted = select(s.judgments.c.teacher_num, func.count().label("n")).group_by(
-                s.judgments.c.teacher_num
-            )
-            by_teacher = {num: n for num, n in conn.execute(counted)}
+            counters = self._counters(conn)
             rows = conn.execute(select(t.num, t.key, t.spec, t.details, t.at).order_by(t.at, t.num)).all()
         return [
-            TeacherRow(key, spec, json.loads(details), from_micros(at), by_teacher.get(num, 0))
+            TeacherRow(key, spec, json.loads(details), from_micros(at), counters.get(f"teacher:{num}", 0))
             for num, key, spec, details, at in rows
         ]
 
