@@ -13,7 +13,7 @@ with errors.shown():
     gate.labels(workspace)
     status = workspace.status()
     if not status.counts.get("judged_pairs") and not status.counts.get("completed") and not status.n_runs:
-        busy = jobs.panel(workspace, ["teach", "cycle", "demo"], history=0)
+        busy = jobs.panel(workspace, ["teach", "cycle", "demo"], history=1)
         if not busy:
             with layout.empty(
                 "Nothing to learn from yet.",

@@ -102,7 +102,8 @@ def _preview(kind: Kind, path: Path, preview: Preview) -> None:
         facts.append("language: " + ", ".join(k or "unknown" for k in list(preview.languages)[:3]))
     layout.section("Preview", " · ".join(f for f in facts if f))
     _columns(kind, path, preview)
-    st.dataframe([_cells(item) for item in preview.items], width="stretch", hide_index=True, height=250)
+    cells = [_cells(item) for item in preview.items]
+    st.dataframe(cells, width="stretch", hide_index=True, height=min(250, 40 + 35 * len(cells)))
     if preview.issues:
         layout.section("Rows that need a look", "in the part that was read for this preview")
         issues_table(preview.issues)
@@ -151,14 +152,23 @@ def issues_table(issues: list[Any]) -> None:
 
     rows = [
         {
-            "row": get(i, "row"),
+            "row": "" if get(i, "row") is None else str(get(i, "row")),
             "column": get(i, "column") or "",
             "value": str(get(i, "value") or "")[:80],
             "what and remedy": get(i, "message"),
         }
         for i in issues
     ]
-    st.dataframe(rows, width="stretch", hide_index=True, height=min(250, 40 + 35 * len(rows)))
+    st.dataframe(
+        rows,
+        width="stretch",
+        hide_index=True,
+        height=min(250, 40 + 35 * len(rows)),
+        column_config={
+            "row": st.column_config.TextColumn(width="small"),
+            "what and remedy": st.column_config.TextColumn(width="large"),
+        },
+    )
 
 
 def _choices_and_start(workspace: Workspace, kind: Kind, path: Path, preview: Preview) -> None:
@@ -177,7 +187,7 @@ def _choices_and_start(workspace: Workspace, kind: Kind, path: Path, preview: Pr
         )
         if not workspace.journal.counts().get("labels"):
             params["create_labels"] = st.checkbox("Make a label of every name in that column", value=True)
-    with st.container(horizontal=True, vertical_alignment="center", gap="large"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         params["on_bad"] = st.radio(
             "A row that can't be used",
             ["stop", "skip"],

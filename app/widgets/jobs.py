@@ -26,7 +26,7 @@ NAMES = {
     "demo": "Load the demo",
 }
 STATES = {
-    "queued": "waits for the job before it",
+    "queued": "waiting to start",
     "done": "done",
     "failed": "failed",
     "cancelled": "stopped",

@@ -27,7 +27,8 @@ def draw(groups: Mapping[str, Sequence[StreamlitPage]]) -> None:
             workspace = services.current()
             if workspace is not None:
                 jobs.watch(workspace)
-                st.html(f'<div class="lx-foot">Reviewer: {escape(services.reviewer(workspace))}</div>')
+                name = state.REVIEWER.get() or workspace.settings.reviewer
+                st.html(f'<div class="lx-foot">Reviewer: {escape(name or "no name yet, see Settings")}</div>')
 
 
 def _picker() -> None:
