@@ -97,6 +97,8 @@ class Decisions(Projection):
         self, tx: Transaction, decisions: Sequence[Decision], *, any_label: bool = False
     ) -> list[int]:
         """Append checked decisions. `any_label`: labels that are not live are let in."""
+        if not decisions:
+            return []
         documents, labels = self._decision_nums(tx, decisions, any_label=any_label)
         targets = self._targets(tx, [d.retracts for d in decisions if d.retracts is not None])
         first = tx.take("decisions", len(decisions))

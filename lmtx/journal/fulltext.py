@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import CTE, Connection, Select, literal_column, select, text
+from sqlalchemy import CTE, Connection, Select, func, literal_column, select, text
 
 _UNSPACED: Final = re.compile(
     "[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -91,15 +91,13 @@ def matches(
         )
         return statement.cte("found").prefix_with("MATERIALIZED")
     terms = ["(" + " <-> ".join([*phrase[:-1], f"{phrase[-1]}:*"]) + ")" for phrase in phrases]
-    expression = (" | " if any_word else " & ").join(terms)
-    column = "name" if names else "words"
+    column: Any = literal_column("name" if names else "words")
+    wanted = func.to_tsquery("simple", (" | " if any_word else " & ").join(terms))
+    rank = (-func.ts_rank(column, wanted)) if ranked else literal_column("0")
     statement = (
-        select(
-            _number("num", "num"),
-            _number(f"-ts_rank({column}, to_tsquery('simple', :words))" if ranked else "0", "rank"),
-        )
+        select(_number("num", "num"), rank.label("rank"))
         .select_from(text(f"{table}_words"))
-        .where(text(f"{column} @@ to_tsquery('simple', :words)").bindparams(words=expression))
+        .where(column.op("@@")(wanted))
     )
     return statement.cte("found").prefix_with("MATERIALIZED")
 

@@ -138,16 +138,17 @@ class Judgments(Labels):
             teacher_num = conn.scalar(select(s.teachers.c.num).where(s.teachers.c.key == teacher_key))
             if teacher_num is None:
                 return KnownVerdicts({}, {}, set())
-            pair = select(j.document_hash_num, j.label_hash_num).where(j.teacher_num == teacher_num)
-            rows: list[Any] = []
+            key = j.document_hash_num * 2**32 + j.label_hash_num
+            pair = select(key).where(j.teacher_num == teacher_num)
+            keys: set[int] = set()
             if document_hashes is None:
-                rows = list(conn.execute(pair))
+                keys.update(conn.scalars(pair.execution_options(yield_per=50_000)))
             else:
                 nums = sorted(self._lookup(conn, "hashes", document_hashes).values())
                 for part in chunks(nums, CHUNK):
-                    rows += conn.execute(pair.where(j.document_hash_num.in_(part)))
-            documents = {document for document, _ in rows}
-            labels = {label for _, label in rows}
+                    keys.update(conn.scalars(pair.where(j.document_hash_num.in_(part))))
+            documents = {key >> 32 for key in keys}
+            labels = {key & 0xFFFFFFFF for key in keys}
             names: dict[int, str] = {}
             if len(documents) + len(labels) > 20_000:
                 names = {num: hash_ for num, hash_ in conn.execute(select(h.num, h.hash))}
@@ -160,7 +161,7 @@ class Judgments(Labels):
         return KnownVerdicts(
             {names[num]: num for num in documents},
             {names[num]: num for num in labels},
-            {document << 32 | label for document, label in rows},
+            keys,
         )
 
     # Pairs as they stand
