@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import state
-from app.widgets import errors, gate, layout, review
+from app.widgets import errors, gate, layout, review, training
 
 TITLE, SENTENCE = "Review", "Which of these labels are right, and which are missing?"
 
@@ -13,13 +13,14 @@ with errors.shown():
     gate.documents(workspace)
     gate.labels(workspace)
     with action:
+        training.start(workspace, {}, main=False)
         policy = st.selectbox(
             "Queue",
             list(review.POLICIES),
             format_func=review.POLICIES.__getitem__,
             key="review_policy",
             label_visibility="collapsed",
-            width=210,
+            width=190,
         )
     review.open_document(workspace, policy, state.param("document"))
     review.body(workspace, policy)

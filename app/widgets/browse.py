@@ -269,8 +269,8 @@ def label(workspace: Workspace, detail: LabelDetail) -> None:
 def _linked(title: str, found: Sequence[Label]) -> None:
     if not found:
         return
-    layout.section(title)
-    with st.container(horizontal=True, gap="small"):
+    layout.note(title)
+    with st.container(horizontal=True, gap="small", key=f"lx_linked_{title}"):
         for other in found[:24]:
             if st.button(
                 inert.markdown(shorten(other.name, 40)), key=f"to_{title}_{other.id}", type="secondary"

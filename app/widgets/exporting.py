@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -79,7 +80,7 @@ def _files(workspace: Workspace) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.download_button(
                 f"Download {path.name}",
-                data=path.open("rb"),
+                data=partial(path.open, "rb"),
                 file_name=path.name,
                 mime=MIME.get(path.suffix.lstrip("."), "application/octet-stream"),
                 key=f"download_{path.name}",

@@ -46,11 +46,15 @@ def settings() -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value != usual[name]}
 
 
-def start(workspace: Workspace, params: dict[str, Any]) -> None:
+def start(workspace: Workspace, params: dict[str, Any], *, main: bool = True) -> None:
     """Draw the button that starts a training."""
     busy = any(job.verb in ("train", "cycle", "demo") for job in services.active_jobs(workspace))
     if st.button(
-        "Train now", type="primary", key="start_train", disabled=busy, icon=":material/model_training:"
+        "Train now",
+        type="primary" if main else "secondary",
+        key="start_train",
+        disabled=busy,
+        icon=":material/model_training:",
     ):
         with errors.shown():
             services.start(workspace, "train", params)
