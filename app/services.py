@@ -189,7 +189,7 @@ def measure(workspace: Workspace, status: Status, system: str) -> Measured | Non
         if failed is not None:
             del _measurements()[key]
             raise LmtxError(failed.error or "Measuring was stopped. Open this screen again to measure.")
-        ranking = dict(two.result)
+        ranking = dict(two.result or {})
     found = Measured(with_intervals(workspace.label_quality(system)), ranking)
     _measurements()[key] = found
     return found

@@ -197,8 +197,8 @@ def _add(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
     elif standing.added:
         with st.container(horizontal=True, gap="small", key="lx_added"):
             for label_id in standing.added[:8]:
-                label = workspace.journal.label(label_id)
-                name = label.name if label else label_id
+                added = workspace.journal.label(label_id)
+                name = added.name if added else label_id
                 st.button(
                     markdown(shorten(name, 34)),
                     key=f"added_{label_id}",

@@ -34,7 +34,8 @@ def draw(groups: Mapping[str, Sequence[StreamlitPage]]) -> None:
 def _picker() -> None:
     """Choose the workspace; only there once one exists."""
     found = {str(info.folder.resolve()): info for info in services.workspaces()}
-    current = state.FOLDER.get() or (services.current() and state.FOLDER.get())
+    services.current()  # chooses one where this session has not
+    current = state.FOLDER.get()
     if not found or current is None:
         return
     folders = list(found) if current in found else [current, *found]

@@ -7,6 +7,7 @@ import streamlit as st
 from app import charts, state
 from app.widgets import browse, errors, layout, livetext
 from app.widgets.inert import reading, word_spans
+from lmtx.types import Role
 from lmtx.workspace import Tag, Workspace
 
 TEXT: state.Key[str] = state.Key("lmtx.try.text", "")
@@ -17,7 +18,7 @@ SYSTEMS = {"tagger": "The tagger in use", "zero-shot": "Names alone, nothing lea
 def example_button(workspace: Workspace) -> None:
     """Draw the button that fills the box with a document of the test split, or any."""
     if st.button("Use an example", key="try_example", icon=":material/article:"):
-        role = "test" if workspace.journal.counts().get("test") else None
+        role: Role | None = "test" if workspace.journal.counts().get("test") else None
         page = workspace.documents_page(role=role, page=SEED.get(), page_size=1)
         rows = page.items or workspace.documents_page(page_size=1).items
         found = workspace.journal.document(rows[0].id) if rows else None
