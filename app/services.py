@@ -59,8 +59,13 @@ def preload(workspace: Workspace) -> None:
 
 
 def workspaces() -> list[WorkspaceInfo]:
-    """Workspaces at home, by name."""
-    return Workspace.list_workspaces()
+    """List the workspaces at home, by name; counts may be some seconds old."""
+    return _workspaces(str(home().resolve()))
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _workspaces(root: str) -> list[WorkspaceInfo]:
+    return Workspace.list_workspaces(Path(root))
 
 
 def current() -> Workspace | None:
@@ -98,8 +103,15 @@ def create(name: str) -> Workspace:
         folder = home() / f"{slug}-{number}"
         number += 1
     Workspace.create(folder, name=name.strip() or slug).close()
+    _workspaces.clear()
     switch(folder)
     return _open(str(folder.resolve()))
+
+
+def update_settings(workspace: Workspace, **values: Any) -> None:
+    """Change settings of a workspace."""
+    workspace.update_settings(**values)
+    _workspaces.clear()
 
 
 def create_demo() -> None:

@@ -45,7 +45,7 @@ def welcome() -> None:
 def new_workspace(key: str) -> None:
     """Draw the form that makes a workspace."""
     with st.form(f"new_workspace_{key}", border=False):
-        name = st.text_input("Name", placeholder="Support tickets", max_chars=80)
+        name = st.text_input("Name", placeholder="Support tickets", max_chars=80, key=f"new_name_{key}")
         if st.form_submit_button("Create", type="primary") and name.strip():
             with errors.shown():
                 services.create(name)

@@ -17,7 +17,11 @@ def form(workspace: Workspace) -> None:
         left, right = st.columns(2, gap="large")
         name = left.text_input("Name of the workspace", now.name, max_chars=80)
         reviewer = right.text_input(
-            "Reviewer", now.reviewer, max_chars=80, help="The name written beside every decision made here."
+            "Reviewer",
+            key="settings_reviewer",
+            value=now.reviewer,
+            max_chars=80,
+            help="The name written beside every decision made here.",
         )
         encoder = left.text_input(
             "Encoder",
@@ -39,7 +43,7 @@ def form(workspace: Workspace) -> None:
                     "encoder": encoder.strip(),
                     "allowed_folder": folder.strip() or None,
                 }
-                workspace.update_settings(**values)
+                services.update_settings(workspace, **values)
                 state.REVIEWER.set(reviewer.strip())
                 layout.flash(
                     "Saved."

@@ -1,0 +1,65 @@
+"""The frame around the screens: workspaces, jobs, links, and what a session remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from app import services
+from app.widgets import jobs, words
+from lmtx.jobs import Job
+from lmtx.workspace import Workspace
+
+Open = Callable[..., AppTest]
+
+
+def test_a_second_workspace_is_made_and_switched_to(empty: Path, open_page: Open) -> None:
+    at = open_page("settings")
+    at.text_input(key="new_name_settings").set_value("Second: one/two")
+    next(b for b in at.button if b.label == "Create").click()
+    at.run()
+    assert not at.exception
+    assert (empty / "second-one-two" / "workspace.json").is_file()
+    assert "Second: one/two" in at.sidebar.selectbox[0].options
+    at.sidebar.selectbox[0].select_index(0).run()
+    assert not at.exception
+    assert at.session_state["lmtx.folder"].endswith("empty")
+
+
+def test_settings_are_saved_and_a_wrong_one_is_refused(empty: Path, open_page: Open) -> None:
+    at = open_page("settings")
+    at.text_input(key="settings_reviewer").set_value("Ada <b>L</b>")
+    next(b for b in at.button if b.label == "Save").click()
+    at.run()
+    assert not at.exception
+    with Workspace.open(empty / "empty", own_index=False) as workspace:
+        assert workspace.settings.reviewer == "Ada <b>L</b>"
+    assert "Ada &lt;b&gt;L&lt;/b&gt;" in "".join(h.body for h in at.sidebar.get("html"))
+
+
+def test_uploads_keep_to_their_folder(empty: Path) -> None:
+    with Workspace.open(empty / "empty", own_index=False) as workspace:
+        path = services.uploaded(workspace, "../../etc/pass wd<x>.csv", b"a")
+        assert path.parent == workspace.folder / "uploads"
+        assert path.name == "pass_wd_x_.csv"
+        assert services.uploaded(workspace, "..", b"a").name == "upload"
+
+
+def test_a_job_says_how_far_it_is() -> None:
+    job = Job("1", "teach", {}, "running", done=120, total=480, rate=4.0)
+    assert jobs.summary(job) == "120 of 480 · 4 a second · 2 min left"
+    assert jobs.summary(Job("1", "teach", {}, "interrupted")) == "interrupted"
+    assert jobs.summary(Job("1", "teach", {}, "running")) == "starting"
+
+
+def test_numbers_read_well() -> None:
+    assert words.count(12345) == "12\u202f345"
+    assert words.percent(0.8312, (0.794, 0.863)) == "83.1\u202f% [79.4, 86.3]"
+    assert words.percent(None) == words.percent(float("nan")) == "–"
+    assert [words.duration(s) for s in (3, 120, 7800)] == ["3 s", "2 min", "2 h 10 min"]
+    assert words.ago(datetime.now(UTC) - timedelta(minutes=5)) == "5 min ago"
+    assert words.many(1, "label") == "1 label"
+    assert words.many(2, "label") == "2 labels"
