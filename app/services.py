@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -18,7 +18,7 @@ from lmtx.config import find_workspace, home, remember_workspace
 from lmtx.errors import LmtxError, NotFoundError
 from lmtx.jobs import Job, WarmPool
 from lmtx.types import Role
-from lmtx.workspace import Status, Workspace, WorkspaceInfo
+from lmtx.workspace import Status, TeachPreview, Workspace, WorkspaceInfo
 
 ROLES: dict[Role, str] = {
     "train": "to learn from",
@@ -27,6 +27,9 @@ ROLES: dict[Role, str] = {
     "test": "test",
 }
 
+V = TypeVar("V")
+MOST_KEPT = 12
+"""Measurements and previews kept in memory."""
 QUICK_TO_MEASURE = 1500
 """Test documents up to which a screen measures at once."""
 
@@ -154,6 +157,42 @@ def status(workspace: Workspace) -> Status:
     return workspace.status()
 
 
+@st.cache_resource(show_spinner=False)
+def _previews() -> dict[tuple[object, ...], TeachPreview]:
+    """Return what teachers would cost, by what was asked and what is known."""
+    return {}
+
+
+def _preview_key(workspace: Workspace, *arguments: object) -> tuple[object, ...]:
+    counts, promoted = workspace.journal.counts(), workspace.journal.promoted()
+    version = (
+        counts.get("judgments"),
+        promoted and promoted.id,
+        tuple(sorted(workspace.journal.head().items())),
+    )
+    return (str(workspace.folder), *arguments, *version)
+
+
+def previewed(workspace: Workspace, teacher: str, top_k: int, limit_docs: int | None) -> bool:
+    """Whether `teach_preview` answers at once."""
+    return _preview_key(workspace, teacher, top_k, limit_docs) in _previews()
+
+
+def teach_preview(workspace: Workspace, teacher: str, top_k: int, limit_docs: int | None) -> TeachPreview:
+    """Say what asking a teacher would cost; kept until something changes."""
+    key = _preview_key(workspace, teacher, top_k, limit_docs)
+    if key not in _previews():
+        _keep(_previews(), key, workspace.teach_preview(teacher, top_k, limit_docs))
+    return _previews()[key]
+
+
+def _keep(kept: dict[tuple[object, ...], V], key: tuple[object, ...], value: V) -> None:
+    """Keep a value, and forget the oldest of many."""
+    kept[key] = value
+    for old in list(kept)[:-MOST_KEPT]:
+        kept.pop(old, None)
+
+
 @dataclass(frozen=True)
 class Measured:
     """Figures of a system against gold: of each label with intervals, and of the rankings."""
@@ -203,7 +242,7 @@ def measure(workspace: Workspace, status: Status, system: str) -> Measured | Non
             raise LmtxError(failed.error or "Measuring was stopped. Open this screen again to measure.")
         ranking = dict(two.result or {})
     found = Measured(with_intervals(workspace.label_quality(system)), ranking)
-    _measurements()[key] = found
+    _keep(_measurements(), key, found)
     return found
 
 

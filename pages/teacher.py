@@ -15,6 +15,8 @@ with errors.shown():
     with left:
         choice = teacher.choose(workspace)
         busy = jobs.panel(workspace, ["teach", "cycle", "demo"], history=1)
+        if not busy:
+            teacher.cost(workspace, choice)
         teacher.start(workspace, choice, busy=busy)
     with right:
         teacher.honest(workspace)

@@ -33,6 +33,10 @@ ABOUT = {
 }
 
 
+SLOW_FROM = 3000
+"""Documents from which the cost is computed only when asked for."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What the user asks for."""
@@ -72,14 +76,21 @@ def choose(workspace: Workspace) -> Choice:
             rounds = st.number_input(
                 "Rounds", 1, 20, workspace.settings.rounds, key="teacher_rounds", width=120
             )
-    choice = Choice(spec, int(top_k), int(limit) or None, int(rounds))
-    preview = workspace.teach_preview(choice.teacher, choice.top_k, choice.limit_docs)
-    cost(preview)
-    return choice
+    return Choice(spec, int(top_k), int(limit) or None, int(rounds))
 
 
-def cost(preview: TeachPreview) -> None:
-    """Draw what the teacher would be asked."""
+def cost(workspace: Workspace, choice: Choice) -> None:
+    """Draw what the teacher would be asked; on a large corpus only when asked for, as it takes seconds."""
+    arguments = (choice.teacher, choice.top_k, choice.limit_docs)
+    large = workspace.journal.counts().get("documents", 0) > SLOW_FROM
+    slow = large and not services.previewed(workspace, *arguments)
+    if slow and not st.button("See what it would cost", key="see_cost"):
+        return
+    with st.spinner("Choosing candidate labels …"):
+        _figures(services.teach_preview(workspace, *arguments))
+
+
+def _figures(preview: TeachPreview) -> None:
     time = f"about {words.duration(preview.seconds)}" if preview.seconds is not None else ""
     layout.figures(
         [
