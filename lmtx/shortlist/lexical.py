@@ -163,9 +163,9 @@ class LexicalIndex:
         )
 
     def matches(self, text: str, label_idx: int) -> list[tuple[str, float]]:
-        """Words that a text shares with a label, with their part of the label_as_query score, best first.
+        """Words that a text shares with a label, as (token, weight), the heaviest first.
 
-        Words that only the description has count by their idf among labels.
+        The weight is the word's idf in the corpus, halved for words of the description alone.
         """
         present = {self.terms[t] for t in self.tokenizer(text) if t in self.terms}
         row = self.full.counts[label_idx]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -85,13 +86,12 @@ class EvidenceTeacher:
             cut = float(ordered[N_YES - 1] + ordered[N_YES]) / 2
         else:
             cut = float(ordered[-1]) - 0.5
+        last_yes = float(ordered[min(N_YES, n_shortlist) - 1])
         answers = []
         for score in scores[n_shortlist:].tolist():
             # 15: further out the logistic is 0 or 1 to six digits.
             margin = min(15.0, max(-15.0, score - cut))
-            verdict = "yes" if score >= ordered[min(N_YES, n_shortlist) - 1] else "no"
-            probability = 1 / (1 + float(np.exp(-margin)))
-            answers.append(Answer("yes" if verdict == "yes" else "no", probability))
+            answers.append(Answer("yes" if score >= last_yes else "no", 1 / (1 + math.exp(-margin))))
         return answers
 
     @cached_property

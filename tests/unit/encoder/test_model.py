@@ -108,6 +108,29 @@ def test_out_of_memory_takes_smaller_batches_then_gives_up_with_a_remedy(
         encoder.encode(["a"])
 
 
+def test_an_accelerator_without_room_for_one_text_gives_way_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    moved = load_encoder(device="cpu", cache_folder=tmp_path)
+    expected = moved.encode(TEXTS)
+    forward = moved._forward
+    sizes: list[int] = []
+
+    def full(texts: list[str], role: str) -> np.ndarray:
+        if moved._device == "cuda":
+            sizes.append(len(texts))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(texts, role)
+
+    monkeypatch.setattr(moved, "_device", "cuda")
+    monkeypatch.setattr(moved, "_forward", full)
+    assert (moved.encode(TEXTS) * expected).sum(axis=1).min() > 0.99
+    assert sizes == [6, 3, 1]
+    assert moved.device == "cpu"
+
+
 def test_unusable_device_and_missing_models_name_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="Set it to 'auto' or 'cpu'"):
         load_encoder(device="cuda:99").load()
