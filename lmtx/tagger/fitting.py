@@ -205,7 +205,13 @@ def _weigh(
         weights = choose(candidates, parts, prior, inputs.seed)
         basis = f"Weights cross-validated over {len(validated)} completed documents."
         score, wanted = _answers(candidates, parts, weights)
-        return replace(tagger, weights=weights, basis=basis, calibration=Calibration.fit(score, wanted))
+        return replace(
+            tagger,
+            weights=weights,
+            basis=basis,
+            calibration=Calibration.fit(score, wanted),
+            validation=_validation(candidates, parts, weights),
+        )
     if kind == "none":
         # Some decisions, hardly any completed document: what was learned stands beside zero-shot.
         return replace(
@@ -217,6 +223,17 @@ def _weigh(
         return replace(tagger, weights=fixed, basis="Fixed weights: no held-out verdicts to choose them on.")
     weights, basis, calibration = _weigh_on_held_out(tagger, inputs.held_out, parts, fixed)
     return replace(tagger, weights=weights, basis=basis, calibration=calibration)
+
+
+def _validation(candidates: Candidates, parts: Sequence[str], weights: Weights) -> dict[str, float]:
+    """Quality of blend and zero-shot ranking on the completed documents."""
+    blend, start = (
+        ranking_quality(candidates, np.array([w.get(p, 0.0) for p in parts]))
+        for w in (weights, FIXED_WEIGHTS["none"])
+    )
+    n = len(candidates)
+    error = float((blend - start).std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return {"tagger": float(blend.mean()), "zero_shot": float(start.mean()), "se": error, "n_docs": n}
 
 
 def _weigh_on_held_out(

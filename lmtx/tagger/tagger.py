@@ -87,6 +87,9 @@ class Tagger:
     basis : str
         What the weights rest on, for the user.
     encoder_key : str
+    validation : dict
+        Where weights were cross-validated: ranking quality ("tagger", "zero_shot"), the standard error
+        of their difference ("se") and the number of completed documents ("n_docs"); else empty.
     """
 
     label_ids: tuple[str, ...]
@@ -101,6 +104,7 @@ class Tagger:
     teacher: TeacherKind = "none"
     basis: str = ""
     encoder_key: str = ""
+    validation: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.label_ids) != len(self.label_vectors):
@@ -308,6 +312,7 @@ class Tagger:
             "teacher": self.teacher,
             "basis": self.basis,
             "encoder_key": self.encoder_key,
+            "validation": self.validation,
             "parts": {
                 "student": self.student is not None,
                 "ridge": self.ridge is not None,
@@ -345,6 +350,7 @@ class Tagger:
                 teacher=facts["teacher"],
                 basis=facts["basis"],
                 encoder_key=facts["encoder_key"],
+                validation=facts["validation"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StorageError(f"{folder}: no readable tagger there: {error}. Train again.") from error

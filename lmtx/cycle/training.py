@@ -1,0 +1,197 @@
+"""One training from what the journal holds, written as a run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+
+from lmtx.cycle.data import CycleInputs, Training, training_set
+from lmtx.cycle.held_out import Gate, gate
+from lmtx.errors import NothingToDoError, StorageError
+from lmtx.student import Adapter, AdapterConfig
+from lmtx.tagger import HeldOut, Tagger, TrainingInputs
+from lmtx.types import Progress, Run, no_progress, now
+
+_log = logging.getLogger(__name__)
+
+
+def train_once(
+    inputs: CycleInputs, progress: Progress = no_progress, *, note: str = "", **student: object
+) -> Run:
+    """Train student and tagger on what the journal holds, and promote the run unless the gate says no.
+
+    Nothing is judged: the gate compares on completed documents by cross-validation, or on the held-out
+    verdicts there are.
+
+    Parameters
+    ----------
+    inputs : CycleInputs
+    progress : callable
+        Called with (done, total, message); may raise `JobCancelled`, then nothing is written.
+    note : str
+        Kept with the run.
+    **student
+        Fields of `AdapterConfig` to change.
+
+    Returns
+    -------
+    Run
+        `promoted` says whether it is in use now, `metrics["gate"]` why.
+
+    Raises
+    ------
+    NothingToDoError
+        If nothing was judged, decided or completed yet.
+    """
+    start = time.process_time()
+    config = inputs.student_config(**student)
+    progress(0, 6, "Reading the journal")
+    view = inputs.journal.corpus()
+    training = training_set(inputs.journal, view, config.decision_weight)
+    tagger, ready = fit(inputs, training, config, None, lambda done, _, message: progress(done, 6, message))
+    return finish(
+        inputs,
+        training,
+        tagger,
+        ready,
+        kind="train",
+        config={"student": asdict(config), "seed": inputs.seed},
+        metrics={"cpu_s": round(time.process_time() - start, 2)},
+        note=note,
+        progress=lambda message: progress(5, 6, message),
+    )
+
+
+def fit(
+    inputs: CycleInputs,
+    training: Training,
+    config: AdapterConfig,
+    student: Adapter | None,
+    progress: Progress = no_progress,
+) -> tuple[Tagger, TrainingInputs]:
+    """Fit a tagger on a training set, with a student trained on it already or here.
+
+    Raises
+    ------
+    NothingToDoError
+        If there is no wanted pair.
+    """
+    if not training.n_yes and not any(len(x) for x in training.completed.values()):
+        raise NothingToDoError(
+            f"Nothing to train on: {len(training.pairs)} judged pairs, none of them wanted. "
+            "Let a teacher judge some documents (`lmtx teach`), or review some."
+        )
+    ready = training.inputs(inputs, config)
+    if student is not None:
+        ready = _with_student(ready, student)
+    return Tagger.fit(ready, progress), ready
+
+
+def zero_shot_of(tagger: Tagger) -> Tagger:
+    """The zero-shot ranking over the same labels and word frequencies."""
+    from lmtx.tagger import FIXED_WEIGHTS
+
+    return Tagger(
+        label_ids=tagger.label_ids,
+        label_vectors=tagger.label_vectors,
+        lexical=tagger.lexical,
+        centre=tagger.centre,
+        weights=dict(FIXED_WEIGHTS["none"]),
+        encoder_key=tagger.encoder_key,
+    )
+
+
+def promoted_tagger(inputs: CycleInputs) -> Tagger | None:
+    """The tagger in use, if it can be read and was trained with this encoder."""
+    run = inputs.journal.promoted()
+    if run is None:
+        return None
+    try:
+        tagger = Tagger.load(inputs.folder / run.folder)
+    except StorageError as error:
+        _log.warning("The run in use can't be read, so nothing is compared with it: %s", error)
+        return None
+    return tagger if tagger.encoder_key == inputs.encoder_key else None
+
+
+def finish(
+    inputs: CycleInputs,
+    training: Training,
+    tagger: Tagger,
+    ready: TrainingInputs,
+    *,
+    kind: str,
+    config: dict[str, object],
+    metrics: dict[str, object],
+    note: str = "",
+    progress: Callable[[str], None] = lambda message: None,
+    held_out: HeldOut | None = None,
+) -> Run:
+    """Compare, write the folder, record the run, promote it if the gate passes.
+
+    The folder is complete under its final name before the run is recorded: a kill leaves at most
+    a folder that nothing refers to.
+    """
+    progress("Comparing with the ranking in use")
+    answer: Gate = gate(tagger, zero_shot_of(tagger), promoted_tagger(inputs), held_out or ready.held_out)
+    progress("Writing the run")
+    fingerprint = training.fingerprint()
+    created = now()
+    run_id = f"{created:%Y%m%d-%H%M%S}-{fingerprint[:4]}{os.urandom(2).hex()}"
+    folder = Path("runs") / run_id
+    _write(tagger, inputs.folder / folder)
+    run = Run(
+        id=run_id,
+        created=created,
+        kind=kind,
+        config={**config, "teacher_kind": training.teacher, "encoder": inputs.encoder_key},
+        fingerprint=fingerprint,
+        folder=folder.as_posix(),
+        metrics={
+            "n_documents": len(training.rows),
+            "n_pairs": len(training.pairs),
+            "n_yes": training.n_yes,
+            "n_decisions": training.n_decisions,
+            "n_completed": len(training.completed),
+            "n_held_out": len(training.held_out_rows),
+            "weights": {p: round(w, 4) for p, w in tagger.weights.items() if w > 0},
+            "basis": tagger.basis,
+            "calibrated": tagger.calibration is not None,
+            "gate": answer.as_dict(),
+            **metrics,
+        },
+        note=note,
+    )
+    inputs.journal.put_run(run)
+    return inputs.journal.promote(run.id) if answer.passed else inputs.journal.run(run.id)
+
+
+def _write(tagger: Tagger, folder: Path) -> None:
+    part = folder.with_name(f"{folder.name}.part")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob("*.part"):  # of a run that was killed while it was written
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
+        tagger.save(part)
+        part.rename(folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise StorageError(
+            f"{folder}: the run can't be written ({error}). Check that the disk is not full, and train again."
+        ) from error
+
+
+def _with_student(ready: TrainingInputs, student: Adapter) -> TrainingInputs:
+    from dataclasses import replace
+
+    return replace(ready, student=student)
+
+
+__all__ = ["finish", "fit", "promoted_tagger", "train_once", "zero_shot_of"]
