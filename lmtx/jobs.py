@@ -1,8 +1,10 @@
 """Long work in processes of its own: start, watch, cancel, resume.
 
 A job is a row of the journal's jobs table and a process of `lmtx.worker`, in a session of its own, so
-that it outlives a page reload and the app. Whether it lives is told by an operating-system lock on
-`jobs/<id>.lock` that its process holds: a crash frees the lock, and the job then reads "interrupted".
+that it outlives a page reload and the app. Its progress is a small file, not a write to the journal: an
+import holds the journal's one write lock while it counts. Whether it lives is told by an operating-system
+lock on `jobs/<id>.lock` that its process holds: a crash frees the lock, and the job then reads
+"interrupted".
 Jobs that write wait for `jobs/writer.lock`, so one of them runs at a time.
 
 Every verb is idempotent, so resuming a job is starting the same verb with the same parameters again:
@@ -137,10 +139,6 @@ class JobStore:
         self.journal.job_update(
             job_id,
             state="queued",
-            done=0,
-            total=0,
-            message="",
-            rate=None,
             pid=None,
             started=None,
             ended=None,
@@ -152,7 +150,8 @@ class JobStore:
 
     def _launch(self, job_id: str, warm: WarmPool | None) -> None:
         self._jobs_folder().mkdir(exist_ok=True)
-        self._cancel_path(job_id).unlink(missing_ok=True)
+        for path in (self._cancel_path(job_id), self._progress_path(job_id)):
+            path.unlink(missing_ok=True)
         # Written before the process exists: whoever looks meanwhile sees a job that is coming up.
         (self._jobs_folder() / f"{job_id}.starting").touch()
         if warm is not None and warm.hand_over(self.folder, job_id):
@@ -202,20 +201,19 @@ class JobStore:
     def _seen(self, record: JobRow) -> Job:
         if record.state in _UNFINISHED and not self._alive(record.id):
             # The process may have ended between the two looks: its own last word counts.
-            self.journal.job_update(
-                record.id, if_state=_UNFINISHED, state="interrupted", ended=now(), rate=None
-            )
+            self.journal.job_update(record.id, if_state=_UNFINISHED, state="interrupted", ended=now())
             record = self.journal.job(record.id)
+        progress = self.read_progress(record.id)
         state: JobState = record.state if record.state in get_args(JobState) else "failed"  # type: ignore[assignment]
         return Job(
             id=record.id,
             verb=record.verb,
             params=record.params,
             state=state,
-            done=record.done,
-            total=record.total,
-            message=record.message,
-            rate=record.rate,
+            done=int(progress.get("done") or 0),
+            total=int(progress.get("total") or 0),
+            message=str(progress.get("message") or ""),
+            rate=progress.get("rate") if record.state in _UNFINISHED else None,
             created=record.created,
             started=record.started,
             ended=record.ended,
@@ -261,7 +259,7 @@ class JobStore:
                 return
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(record.pid, sign)
-        self.journal.job_update(job_id, if_state=_UNFINISHED, state="cancelled", ended=now(), rate=None)
+        self.journal.job_update(job_id, if_state=_UNFINISHED, state="cancelled", ended=now())
 
     # ---- files --------------------------------------------------------------------------------
 
@@ -309,6 +307,25 @@ class JobStore:
         """Whether the user asked the job to stop. A file, because it is looked for often."""
         return self._cancel_path(job_id).exists()
 
+    def write_progress(self, job_id: str, **fields: Any) -> None:
+        """Write how far a job is; for the process that does it."""
+        path = self._progress_path(job_id)
+        part = path.with_suffix(".part")
+        with contextlib.suppress(OSError):  # a full disk must not stop work over a figure on a screen
+            part.write_text(json.dumps(fields), encoding="utf-8")
+            part.replace(path)
+
+    def read_progress(self, job_id: str) -> dict[str, Any]:
+        """How far a job is: done, total, message, rate; empty where nothing is known."""
+        try:
+            found = json.loads(self._progress_path(job_id).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _progress_path(self, job_id: str) -> Path:
+        return self._jobs_folder() / f"{job_id}.progress"
+
     def _cancel_path(self, job_id: str) -> Path:
         return self._jobs_folder() / f"{job_id}.cancel"
 
@@ -317,7 +334,7 @@ class JobStore:
 
 
 class JobProgress:
-    """Progress callback of a running job: writes to the jobs table, and stops where asked to.
+    """Progress callback of a running job: writes it down for whoever looks, and stops where asked to.
 
     Parameters
     ----------
@@ -347,7 +364,7 @@ class JobProgress:
         self._last = moment
         seconds, items = moment - self._began[0], done - self._began[1]
         rate = items / seconds if seconds > 0.5 and items > 0 else None
-        self._store.journal.job_update(self._job_id, done=done, total=total, message=message, rate=rate)
+        self._store.write_progress(self._job_id, done=done, total=total, message=message, rate=rate)
         if self._store.cancel_asked(self._job_id):
             raise JobCancelled("Stopped as asked; what was committed is kept.")
 

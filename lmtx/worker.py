@@ -66,7 +66,7 @@ def _run_alive(workspace: Workspace, store: JobStore, job_id: str) -> int:
     try:
         store.journal.job_update(job_id, pid=os.getpid())
         with contextlib.nullcontext() if job.verb in READERS else store.turn(job_id, progress):
-            store.journal.job_update(job_id, state="running", started=now(), message="Starting")
+            store.journal.job_update(job_id, state="running", started=now())
             _log.info("job %s: %s", job_id, job.verb)
             result = to_jsonable_python(call_verb(workspace, job.verb, job.params, progress), fallback=str)
         end = {"state": "done", "result": result if isinstance(result, dict) else {"value": result}}
@@ -80,7 +80,7 @@ def _run_alive(workspace: Workspace, store: JobStore, job_id: str) -> int:
         traceback.print_exc()
         message = f"Internal error ({type(error).__name__}: {error}). Details are in jobs/{job_id}.log."
         end = {"state": "failed", "error": message}
-    store.journal.job_update(job_id, ended=now(), rate=None, **end)
+    store.journal.job_update(job_id, ended=now(), **end)
     return code
 
 
