@@ -20,7 +20,7 @@ with errors.shown():
             format_func=review.POLICIES.__getitem__,
             key="review_policy",
             label_visibility="collapsed",
-            width=190,
+            width=180,
         )
     review.open_document(workspace, policy, state.param("document"))
     review.body(workspace, policy)

@@ -40,7 +40,7 @@ def header(title: str, sentence: str) -> DeltaGenerator:
         The place at the right for the main action.
     """
     with st.container(key="lx_header"):
-        left, right = st.columns([5, 2], vertical_alignment="center", gap="medium")
+        left, right = st.columns([4, 3], vertical_alignment="center", gap="small")
         with left:
             st.title(title, anchor=False)
             st.html(f'<p class="lx-sentence">{escape(sentence)}</p>')
