@@ -85,10 +85,17 @@ class Documents(DocumentImports):
 
     def document_row(self, id: str) -> DocumentRow | None:
         """Return a live document as lists show it, or None."""
+        return self.document_rows([id]).get(id)
+
+    def document_rows(self, ids: Iterable[str]) -> dict[str, DocumentRow]:
+        """Return the live documents of these ids as lists show them."""
         d = s.documents.c
+        rows: list[DocumentRow] = []
         with self._read() as conn:
-            rows = self._rows(conn, [x for x in conn.scalars(select(d.num).where(d.id == id, d.live == 1))])
-        return rows[0] if rows else None
+            for part in chunks(list(dict.fromkeys(ids)), CHUNK):
+                nums = list(conn.scalars(select(d.num).where(d.id.in_(part), d.live == 1)))
+                rows += self._rows(conn, nums)
+        return {row.id: row for row in rows}
 
     def documents_page(
         self,
@@ -106,7 +113,7 @@ class Documents(DocumentImports):
         Parameters
         ----------
         query : str
-            Words of title or text, all wanted, the beginning of a word is enough; or an id.
+            Words of title or text, all wanted, three letters of a word are enough; or an id.
             The best matches come first; without a query, or with more than
             5000 matches, it is row order.
         label_id, state
@@ -122,9 +129,8 @@ class Documents(DocumentImports):
                 conditions.append(d.completed == int(completed))
             if label_id is not None:
                 label_num = conn.scalar(select(s.labels.c.num).where(s.labels.c.id == label_id))
-                wanted = [p.label_num == (-1 if label_num is None else label_num)]
-                if state is not None:
-                    wanted.append(p.state == s.STATES.index(state))
+                wanted: list[Any] = [p.label_num == (-1 if label_num is None else label_num)]
+                wanted += s.listed(state)
                 conditions.append(d.num.in_(select(p.document_num).where(*wanted)))
             elif state is not None:
                 conditions.append(s.documents.c[f"n_{state}"] > 0)

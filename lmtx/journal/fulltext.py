@@ -64,7 +64,7 @@ def matches(
     names: bool = False,
     ranked: bool = False,
 ) -> CTE:
-    """Select (num, rank) of items that hold the words of a query, the last of each as a prefix.
+    """Select (num, rank) of items that hold the words of a query, or words that begin with them.
 
     Parameters
     ----------
@@ -77,9 +77,10 @@ def matches(
         the search where many items match.
     """
     phrases = query_words(query)
+    shortest = 3 if table == "document" else 1
     statement: Select[Any]
     if conn.dialect.name == "sqlite":
-        terms = ['"' + " ".join(phrase) + '"*' for phrase in phrases]
+        terms = ['"' + " ".join(phrase) + '"' + "*" * _extends(phrase, shortest) for phrase in phrases]
         expression = (" OR " if any_word else " AND ").join(terms) or '""'
         if names:
             expression = f"name : ({expression})"
@@ -90,7 +91,10 @@ def matches(
             .where(text(f"{name} MATCH :words").bindparams(words=expression))
         )
         return statement.cte("found").prefix_with("MATERIALIZED")
-    terms = ["(" + " <-> ".join([*phrase[:-1], f"{phrase[-1]}:*"]) + ")" for phrase in phrases]
+    terms = [
+        "(" + " <-> ".join([*phrase[:-1], phrase[-1] + ":*" * _extends(phrase, shortest)]) + ")"
+        for phrase in phrases
+    ]
     column: Any = literal_column("name" if names else "words")
     wanted = func.to_tsquery("simple", (" | " if any_word else " & ").join(terms))
     rank = (-func.ts_rank(column, wanted)) if ranked else literal_column("0")
@@ -100,6 +104,14 @@ def matches(
         .where(column.op("@@")(wanted))
     )
     return statement.cte("found").prefix_with("MATERIALIZED")
+
+
+def _extends(phrase: list[str], shortest: int) -> bool:
+    """Tell whether a phrase also means words that begin with its last one.
+
+    In texts, one or two letters begin so many words that the search would take seconds.
+    """
+    return len(phrase) > 1 or len(phrase[0]) >= shortest or bool(_UNSPACED.match(phrase[0]))
 
 
 def add_words(conn: Connection, table: Table, rows: Sequence[tuple[int, str, str]]) -> None:

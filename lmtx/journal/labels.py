@@ -336,8 +336,7 @@ class Labels(Documents):
         with self._read() as conn:
             num = conn.scalar(select(s.labels.c.num).where(s.labels.c.id == label_id, s.labels.c.live == 1))
             conditions: list[Any] = [p.label_num == (-1 if num is None else num)]
-            if state is not None:
-                conditions.append(p.state == s.STATES.index(state))
+            conditions += s.listed(state)
             total = conn.scalar(select(func.count()).select_from(s.pairs).where(*conditions)) or 0
             order: tuple[Any, ...] = (p.document_num.desc() if descending else p.document_num,)
             if sort == "probability":

@@ -69,7 +69,9 @@ _ONE: Final = [
     "CREATE TABLE pairs (document_num BIGINT NOT NULL, label_num BIGINT NOT NULL, state SMALLINT NOT NULL, "
     "verdict SMALLINT, probability DOUBLE PRECISION, teacher_num BIGINT, round INTEGER, judgment_seq BIGINT, "
     "decision SMALLINT, decision_seq BIGINT, PRIMARY KEY (document_num, label_num)) {clustered}",
-    "CREATE INDEX pairs_label ON pairs (label_num, state)",
+    # Without the declined, most of all pairs: every judgment of a batch is about another label, and
+    # a page written for each would cost more than all the rest. See `schema.listed`.
+    "CREATE INDEX pairs_label ON pairs (label_num, state) WHERE state <> 3",
     "CREATE TABLE run_records (seq {key}, id TEXT NOT NULL, created BIGINT NOT NULL, kind TEXT NOT NULL, "
     "config TEXT NOT NULL, fingerprint TEXT NOT NULL, folder TEXT NOT NULL, metrics TEXT NOT NULL, "
     "note TEXT NOT NULL, at BIGINT NOT NULL)",

@@ -12,7 +12,18 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    literal_column,
+)
 
 from lmtx.types import State, Verdict
 
@@ -176,6 +187,21 @@ pairs = Table(
     Column("decision", SmallInteger),
     Column("decision_seq", BigInteger),
 )
+
+
+def listed(state: State | None) -> list[ColumnElement[bool]]:
+    """Conditions on `pairs` for one state (or any), worded so that the index of labels is used.
+
+    It holds no declined pairs: those are found by reading all pairs, a tenth of a second a million.
+    """
+    if state is None:
+        return []
+    code = STATES.index(state)
+    conditions: list[ColumnElement[bool]] = [pairs.c.state == code]
+    if state != "declined":
+        conditions.append(pairs.c.state != literal_column("3"))
+    return conditions
+
 
 run_records = Table(
     "run_records",

@@ -411,7 +411,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "cache_size = -65536",
         "temp_store = MEMORY",
         # Pages of indexes are written many times over; a longer log writes them home once.
-        "wal_autocheckpoint = 8000",
+        "wal_autocheckpoint = 16000",
     ):
         connection.execute(f"PRAGMA {pragma}")
 
