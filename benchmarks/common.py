@@ -124,10 +124,14 @@ def arguments(name: str, teacher_help: str) -> argparse.Namespace:
     parser.add_argument("--docs", type=int, default=4000, help="documents of role train")
     parser.add_argument("--test-docs", type=int, default=1500)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--completed", type=int, nargs="*", default=[40], help="documents a simulated person settles")
+    parser.add_argument(
+        "--completed", type=int, nargs="*", default=[40], help="documents a simulated person settles"
+    )
     parser.add_argument("--teachers", nargs="*", default=["evidence", "simulated", "biased"])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=None, help="JSON file; benchmarks/out/NAME.json by default")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="JSON file; benchmarks/out/NAME.json by default"
+    )
     return parser.parse_args()
 
 
@@ -197,9 +201,7 @@ class Bench:
         self.column = {x.id: i for i, x in enumerate(data.labels)}
         view = self.journal.corpus()
         self.train = [view.documents[int(i)] for i in view.rows("train")]
-        self.gold = {
-            name: gold_matrix(documents, self.column) for name, documents in data.tests.items()
-        }
+        self.gold = {name: gold_matrix(documents, self.column) for name, documents in data.tests.items()}
 
     def teacher(self, spec: str):
         view = self.journal.corpus()
@@ -265,7 +267,9 @@ def zero_shot_rows(bench: Bench, table: Table) -> None:
         bench.figures(lambda v, _: dense_topk(v, data.label_vectors, 10, centre)),
     )
     fused = FusedRanking.build(full, vectors, data.label_vectors)
-    table.add(group, "fused: cosine + BM25 label as document", bench.figures(lambda v, t: fused.topk(v, t, 10)))
+    table.add(
+        group, "fused: cosine + BM25 label as document", bench.figures(lambda v, t: fused.topk(v, t, 10))
+    )
     start = Tagger.zero_shot(data.labels, data.label_vectors, vectors, texts, data.encoder_key, full)
     table.add(group, "zero-shot of the product", bench.figures(lambda v, t: start.predict(v, t, 10)))
 
@@ -387,7 +391,9 @@ def main(name: str) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
     print(f"# {name}: {options.docs} training documents, means of {options.seeds} seeds")
-    print(f"Tokeniser of all lexical rows: {facts['tokeniser']}; BM25 k1={K1}, b={B}; SE over test documents.")
+    print(
+        f"Tokeniser of all lexical rows: {facts['tokeniser']}; BM25 k1={K1}, b={B}; SE over test documents."
+    )
     for test, documents in data.tests.items():
         print(f"\n## First {len(documents)} test documents in {test}\n")
         print(table.markdown(test))

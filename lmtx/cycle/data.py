@@ -121,7 +121,7 @@ class Training:
         return [self.view.documents[int(i)] for i in self.rows]
 
     def inputs(self, source: CycleInputs, config: AdapterConfig) -> TrainingInputs:
-        """What `Tagger.fit` reads, vectors fetched."""
+        """Return what `Tagger.fit` reads, vectors fetched."""
         documents = self.documents()
         held = [self.view.documents[int(i)] for i in self.held_out_rows]
         held_out = None

@@ -326,11 +326,11 @@ class _Cycle:
         self._trained_on = training.fingerprint_of_pairs()
 
     def student_of(self, training: Training) -> Adapter | None:
-        """The last student, if nothing it would be trained on has changed since."""
+        """Return the last student, if nothing it would be trained on has changed since."""
         return self.student if training.fingerprint_of_pairs() == self._trained_on else None
 
     def student_tagger(self) -> Tagger:
-        """The student alone, as something that ranks."""
+        """Return the student alone, as something that ranks."""
         return replace(self.zero_shot, student=self.student, weights={"student": 1.0})
 
     def score(self, tagger: Tagger) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-
 from lmtx.cycle.data import CycleInputs, Training, training_set
 from lmtx.cycle.held_out import Gate, gate
 from lmtx.errors import NothingToDoError, StorageError
@@ -94,7 +93,7 @@ def fit(
 
 
 def zero_shot_of(tagger: Tagger) -> Tagger:
-    """The zero-shot ranking over the same labels and word frequencies."""
+    """Return the zero-shot ranking over the same labels and word frequencies."""
     from lmtx.tagger import FIXED_WEIGHTS
 
     return Tagger(
@@ -108,7 +107,7 @@ def zero_shot_of(tagger: Tagger) -> Tagger:
 
 
 def promoted_tagger(inputs: CycleInputs) -> Tagger | None:
-    """The tagger in use, if it can be read and was trained with this encoder."""
+    """Return the tagger in use, if it can be read and was trained with this encoder."""
     run = inputs.journal.promoted()
     if run is None:
         return None

@@ -15,7 +15,7 @@ from lmtx.types import Scored
 def cut_predictions(
     scored: Scored, n_labels: int, *, top_k: int | None = None, threshold: float | None = None
 ) -> sparse.csr_matrix:
-    """What a cut of the rankings predicts.
+    """Return what a cut of the rankings predicts.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def hits(relevant: sparse.csr_matrix, ranked: IntArray) -> Float64:
     ranked = np.asarray(ranked)
     if ranked.ndim != 2 or relevant.shape[0] != ranked.shape[0]:
         raise ShapeError(
-            f"ranked has shape {ranked.shape}, expected ({relevant.shape[0]}, k): one row per row of relevant."
+            f"ranked has shape {ranked.shape}, expected ({relevant.shape[0]}, k): a row per row of relevant."
         )
     if ranked.size == 0:
         return np.zeros(ranked.shape)
@@ -140,13 +140,13 @@ def _n_relevant(relevant: sparse.csr_matrix) -> Float64:
 
 
 def standard_error(values: Float64) -> float:
-    """Standard error of a mean over documents; 0 for fewer than two values."""
+    """Return the standard error of a mean over documents; 0 for fewer than two values."""
     values = np.asarray(values, dtype=np.float64)
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def evaluate(scored: Scored, gold: sparse.csr_matrix) -> dict[str, float]:
-    """The figures of `lmtx evaluate`.
+    """Compute the figures of `lmtx evaluate`.
 
     Documents without any gold label are left out: nothing can be right there, so
     they would measure the corpus, not the ranking.
@@ -190,5 +190,5 @@ def evaluate(scored: Scored, gold: sparse.csr_matrix) -> dict[str, float]:
         "P@1_se": standard_error(found[:, 0]),
         "R@10_se": standard_error(recall),
         "n_docs": int(gold.shape[0]),
-        "n_labels": int(len(np.unique(gold.indices))),
+        "n_labels": len(np.unique(gold.indices)),
     }

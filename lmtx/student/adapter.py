@@ -231,7 +231,7 @@ class Adapter:
 
 
 def config_dict(config: AdapterConfig) -> dict[str, object]:
-    """The configuration as it is written into a run."""
+    """Return the configuration as it is written into a run."""
     return asdict(config)
 
 

@@ -155,14 +155,14 @@ def _merged(keys: FloatArray, offsets: FloatArray) -> tuple[FloatArray, FloatArr
     firsts, position, sizes = np.unique(group, return_inverse=True, return_counts=True)
     total = np.zeros((len(firsts), offsets.shape[1]), dtype=np.float32)
     np.add.at(total, position, offsets)
-    return keys[firsts], total / sizes[:, None].astype(np.float32)
+    return keys[firsts], np.asarray(total / sizes[:, None], dtype=np.float32)
 
 
 def _neighbours(keys: FloatArray, cosine: float) -> list[tuple[int, NDArray[np.int64]]]:
-    found = []
+    found: list[tuple[int, NDArray[np.int64]]] = []
     for start in range(0, len(keys), 1024):
         near = keys[start : start + 1024] @ keys.T > cosine
-        found += [(start + i, np.flatnonzero(near[i])) for i in np.flatnonzero(near.sum(axis=1) > 1)]
+        found += [(start + i, np.flatnonzero(near[i])) for i in np.flatnonzero(near.sum(axis=1) > 1).tolist()]
     return found
 
 

@@ -11,7 +11,7 @@ from lmtx.student import Adapter, AdapterConfig
 from lmtx.types import FloatArray, IntArray, Label, Pairs
 
 TeacherKind = Literal["teacher", "evidence", "none"]
-"""Whose verdicts: a teacher's (a language model, or the simulated one), the fused ranking's own, or nobody's."""
+"""Whose verdicts: a teacher's (a language model or the simulated one), the fused ranking's, nobody's."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
@@ -146,7 +147,7 @@ class KernelRidge:
         return np.asarray((self.targets.T @ (kernel @ self.inverse).T).T, dtype=np.float32)
 
     def word_contributions(self, text: str, label_idx: int) -> list[tuple[str, float]]:
-        """What each word of a text adds to the ridge's score of a label, largest first.
+        """List what each word of a text adds to the ridge's score of a label, largest first.
 
         Empty for a label that no landmark wants.
         """
@@ -168,7 +169,7 @@ class KernelRidge:
         """Write `ridge.npz` and `terms.npz` into the folder; vectors in half precision."""
         folder.mkdir(parents=True, exist_ok=True)
         self.terms.save(folder / "terms.npz")
-        arrays = {
+        arrays: dict[str, Any] = {
             "vectors": self.vectors.astype(np.float16),
             "labels": self.labels,
             "facts": np.frombuffer(json.dumps({"n_labels": self.n_labels}).encode(), dtype=np.uint8),
@@ -179,9 +180,10 @@ class KernelRidge:
         else:
             assert self.inverse is not None
             arrays["inverse"] = self.inverse
-            arrays |= _parts("targets", sparse.csr_matrix(self.targets))
+            assert self.targets is not None
+            arrays |= _parts("targets", self.targets)
         with (folder / "ridge.npz").open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, folder: Path) -> KernelRidge:
@@ -227,7 +229,7 @@ def _kernel(
     return kernel
 
 
-def _parts(name: str, matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def _parts(name: str, matrix: sparse.csr_matrix) -> dict[str, Any]:
     shape = np.array(matrix.shape)
     return {
         f"{name}_data": matrix.data,
@@ -237,6 +239,7 @@ def _parts(name: str, matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:  # ty
     }
 
 
-def _csr(name: str, data: dict[str, np.ndarray]) -> sparse.csr_matrix:  # type: ignore[type-arg]
+def _csr(name: str, data: Any) -> sparse.csr_matrix:
     parts = (data[f"{name}_data"], data[f"{name}_indices"], data[f"{name}_indptr"])
-    return sparse.csr_matrix(parts, shape=tuple(int(x) for x in data[f"{name}_shape"]))
+    shape = data[f"{name}_shape"]
+    return sparse.csr_matrix(parts, shape=(int(shape[0]), int(shape[1])))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ _FORM = {
 
 FIXED_WEIGHTS: dict[TeacherKind, Weights] = {
     "none": {"dense": 0.45, "bm25_document": 0.55},
-    "evidence": {"dense": 0.33, "bm25_document": 0.39, "student": 0.28},
+    "evidence": {"dense": 0.25, "bm25_document": 0.32, "student": 0.35, "ridge": 0.08},
     "teacher": {"bm25_document": 0.08, "tfidf": 0.07, "student": 0.45, "ridge": 0.40},
 }
 """Weights where nobody completed documents, by who gave the verdicts.
@@ -55,7 +56,7 @@ class TextRows:
     counts: TermCounts
 
     def rows(self, rows: slice) -> TextRows:
-        """Some of the documents."""
+        """Return some of the documents."""
         return TextRows(self.texts[rows], self.doc_vectors[rows], self.counts.rows(rows))
 
     def __len__(self) -> int:
@@ -128,7 +129,7 @@ class Tagger:
         encoder_key: str = "",
         lexical: LexicalIndex | None = None,
     ) -> Tagger:
-        """The blend that has learned nothing: dense and BM25.
+        """Make the blend that has learned nothing: dense and BM25.
 
         Parameters
         ----------
@@ -175,7 +176,8 @@ class Tagger:
             raise ShapeError(f"{len(doc_vectors)} document vectors, {len(texts)} texts; expected as many.")
         if len(texts) and doc_vectors.shape[1] != self.label_vectors.shape[1]:
             raise ShapeError(
-                f"document vectors have length {doc_vectors.shape[1]}, expected {self.label_vectors.shape[1]}. "
+                f"document vectors have length {doc_vectors.shape[1]}, expected "
+                f"{self.label_vectors.shape[1]}. "
                 "Encode by the encoder that the tagger was trained with, or train again."
             )
         return TextRows(texts, doc_vectors, self.lexical.count(texts))
@@ -243,7 +245,7 @@ class Tagger:
     # Explaining
 
     def explain(self, doc_vector: FloatArray, text: str, label_idx: Sequence[int]) -> list[dict[str, float]]:
-        """What each part adds to the scores of some labels of one document.
+        """List what each part adds to the scores of some labels of one document.
 
         Parameters
         ----------
@@ -292,7 +294,7 @@ class Tagger:
     def save(self, folder: Path) -> None:
         """Write the tagger into a folder; `load` needs nothing else."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"label_vectors": self.label_vectors.astype(np.float16)}
+        arrays: dict[str, Any] = {"label_vectors": self.label_vectors.astype(np.float16)}
         if self.centre is not None:
             arrays["centre"] = self.centre
         with (folder / "vectors.npz").open("wb") as file:
@@ -334,7 +336,7 @@ class Tagger:
             facts = json.loads((folder / "tagger.json").read_text(encoding="utf-8"))
             with np.load(folder / "vectors.npz", allow_pickle=False) as data:
                 vectors = data["label_vectors"].astype(np.float32)
-                centre = data["centre"] if "centre" in data else None
+                centre = data.get("centre")
             vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
             calibration = facts["calibration"]
             return cls(

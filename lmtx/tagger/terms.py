@@ -42,9 +42,10 @@ class TermVectors:
         keep = np.flatnonzero(df >= min(_MIN_DOCUMENTS, max(1, len(texts))))
         if len(keep) > MAX_TERMS:
             keep = np.sort(keep[np.argsort(-df[keep], kind="stable")[:MAX_TERMS]])
-        words = np.array(list(column), dtype=object)[keep] if len(keep) else []
+        every = list(column)
+        words = [every[i] for i in keep.tolist()]
         idf = (np.log((1 + len(texts)) / (1 + df[keep])) + 1).astype(np.float32)
-        vectors = cls([str(w) for w in words], idf, tokenizer)
+        vectors = cls(words, idf, tokenizer)
         return vectors, vectors._weigh(counts[:, keep])
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:

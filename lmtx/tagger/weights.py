@@ -1,4 +1,4 @@
-"""Weights of the blend: fixed ones for a start, cross-validated ones as soon as people completed documents."""
+"""Weights of the blend: fixed for a start, cross-validated once people have completed documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Weights = dict[str, float]
 
 ZERO_SHOT_PARTS = ("dense", "bm25_document", "bm25_query", "tfidf")
 PARTS = (*ZERO_SHOT_PARTS, "student", "ridge", "reviewed")
-"""Parts of the blend. `ridge` learns from verdicts and completed documents, `reviewed` from the latter alone."""
+"""Parts of the blend; `ridge` learns from verdicts and people, `reviewed` from completed documents alone."""
 
 LEXICAL_PARTS = ("bm25_document", "bm25_query", "tfidf")
 
@@ -50,7 +50,7 @@ class Candidates:
     n_wanted: FloatArray
 
     def rows(self, rows: NDArray[np.int64]) -> Candidates:
-        """Some of the documents."""
+        """Return some of the documents."""
         return Candidates(self.z[rows], self.wanted[rows], self.known[rows], self.n_wanted[rows])
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Candidates:
 
 
 def ranking_quality(candidates: Candidates, weights: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What is maximised, of each document: mean of P@1, nDCG@5 and R@10 under these weights."""
+    """Return what is maximised, of each document: mean of P@1, nDCG@5 and R@10 under these weights."""
     score = candidates.z @ weights.astype(np.float32)
     score[~candidates.known] = -np.inf
     k = min(_TOP, score.shape[1])
