@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app import state
-from app.measures import with_intervals
 from lmtx.config import find_workspace, home, remember_workspace
 from lmtx.errors import LmtxError, NotFoundError
 from lmtx.jobs import Job, WarmPool
 from lmtx.types import Role
-from lmtx.workspace import Status, TeachPreview, Workspace, WorkspaceInfo
+from lmtx.workspace import Status, Workspace, WorkspaceInfo
 
 ROLES: dict[Role, str] = {
     "train": "to learn from",
@@ -26,12 +23,6 @@ ROLES: dict[Role, str] = {
     "reserve": "reserve",
     "test": "test",
 }
-
-V = TypeVar("V")
-MOST_KEPT = 12
-"""Measurements and previews kept in memory."""
-QUICK_TO_MEASURE = 1500
-"""Test documents up to which a screen measures at once."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -155,95 +146,6 @@ def reviewer(workspace: Workspace) -> str:
 def status(workspace: Workspace) -> Status:
     """State of the workspace."""
     return workspace.status()
-
-
-@st.cache_resource(show_spinner=False)
-def _previews() -> dict[tuple[object, ...], TeachPreview]:
-    """Return what teachers would cost, by what was asked and what is known."""
-    return {}
-
-
-def _preview_key(workspace: Workspace, *arguments: object) -> tuple[object, ...]:
-    counts, promoted = workspace.journal.counts(), workspace.journal.promoted()
-    version = (
-        counts.get("judgments"),
-        promoted and promoted.id,
-        tuple(sorted(workspace.journal.head().items())),
-    )
-    return (str(workspace.folder), *arguments, *version)
-
-
-def previewed(workspace: Workspace, teacher: str, top_k: int, limit_docs: int | None) -> bool:
-    """Whether `teach_preview` answers at once."""
-    return _preview_key(workspace, teacher, top_k, limit_docs) in _previews()
-
-
-def teach_preview(workspace: Workspace, teacher: str, top_k: int, limit_docs: int | None) -> TeachPreview:
-    """Say what asking a teacher would cost; kept until something changes."""
-    key = _preview_key(workspace, teacher, top_k, limit_docs)
-    if key not in _previews():
-        _keep(_previews(), key, workspace.teach_preview(teacher, top_k, limit_docs))
-    return _previews()[key]
-
-
-def _keep(kept: dict[tuple[object, ...], V], key: tuple[object, ...], value: V) -> None:
-    """Keep a value, and forget the oldest of many."""
-    kept[key] = value
-    for old in list(kept)[:-MOST_KEPT]:
-        kept.pop(old, None)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Figures of a system against gold: of each label with intervals, and of the rankings."""
-
-    labels: pd.DataFrame
-    ranking: Mapping[str, float]
-
-
-@st.cache_resource(show_spinner=False)
-def _measurements() -> dict[tuple[object, ...], Measured | tuple[str, str]]:
-    """Return what was measured, or the two jobs that measure it, by system and state."""
-    return {}
-
-
-def measure(workspace: Workspace, status: Status, system: str) -> Measured | None:
-    """Measure a system against gold: here where that is quick, else by jobs.
-
-    Returns
-    -------
-    Measured or None
-        None while the jobs run.
-
-    Raises
-    ------
-    LmtxError
-        If the system can't be measured.
-    """
-    counts = status.counts
-    version = (status.run_id, counts.get("documents"), counts.get("labels"), counts.get("gold_test"))
-    key = (str(workspace.folder), system, *version, tuple(sorted(workspace.journal.head().items())))
-    kept = _measurements().get(key)
-    if isinstance(kept, Measured):
-        return kept
-    if kept is None and counts.get("gold_test", 0) > QUICK_TO_MEASURE:
-        params = {"system": system}
-        kept = (start(workspace, "label_quality", params), start(workspace, "evaluate", params))
-        _measurements()[key] = kept
-    if kept is None:
-        ranking = workspace.evaluate(system=system)
-    else:
-        one, two = (workspace.job(job_id) for job_id in kept)
-        if one.active or two.active:
-            return None
-        failed = next((job for job in (one, two) if job.state != "done"), None)
-        if failed is not None:
-            del _measurements()[key]
-            raise LmtxError(failed.error or "Measuring was stopped. Open this screen again to measure.")
-        ranking = dict(two.result or {})
-    found = Measured(with_intervals(workspace.label_quality(system)), ranking)
-    _keep(_measurements(), key, found)
-    return found
 
 
 def after(workspace: Workspace, finished: Callable[[], None] | None = None) -> None:

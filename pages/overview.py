@@ -25,4 +25,4 @@ with errors.shown():
     if services.active_jobs(workspace):
         layout.section("Running now")
         jobs.panel(workspace, jobs.NAMES)
-    overview.last_runs(workspace)
+    overview.last_runs(workspace, status)

@@ -22,10 +22,10 @@ with errors.shown():
                 layout.go_button("Ask the teacher", "teacher", main=True, key="train_teacher")
                 layout.go_button("Review", "review", key="train_review")
         st.stop()
-    training.facts(status)
+    training.facts(workspace, status)
     params = training.settings()
     with action:
         training.start(workspace, params)
     jobs.panel(workspace, ["train", "cycle"], history=1)
-    training.curve(workspace)
-    training.runs_table(workspace)
+    training.course(workspace, status)
+    training.runs_table(workspace, status)

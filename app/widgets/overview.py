@@ -29,7 +29,7 @@ def figures(workspace: Workspace, status: Status) -> None:
     counts = status.counts
     documents, judged = counts.get("documents", 0), counts.get("judged_pairs", 0)
     reviewed = counts.get("completed", 0)
-    measured = runs.headline(status)
+    measured = runs.headline(workspace, status)
     layout.figures(
         [
             (
@@ -63,7 +63,7 @@ def path(status: Status) -> None:
         ("Teach", bool(counts.get("judged_pairs")), "a teacher judges pairs"),
         ("Review", bool(counts.get("completed")), "people correct it"),
         ("Train", bool(status.run_id), "a student learns"),
-        ("Measure", bool(status.metrics), "how often is it right?"),
+        ("Measure", bool(status.run_id and status.has_gold), "how often is it right?"),
     ]
     here = {"corpus": 0, "labels": 0, "teacher": 1, "review": 2, "train": 3, "precision": 4}.get(
         status.next_step.page, -1
@@ -101,12 +101,12 @@ def warnings(status: Status) -> None:
         )
 
 
-def last_runs(workspace: Workspace) -> None:
+def last_runs(workspace: Workspace, status: Status) -> None:
     """Draw the last trainings as a small line."""
     found = workspace.runs()
     if found:
         layout.section("Last trainings")
-        runs.curve(found[:20], height=230)
+        runs.course(workspace, status, found, height=230)
 
 
 def _verb(page: str) -> str:

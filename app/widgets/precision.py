@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charts, measures, services, state
-from app.widgets import browse, jobs, layout, table, words
+from app import charts, computed, measures, state
+from app.widgets import browse, jobs, layout, runs, table, words
 from app.widgets.inert import escape, shorten
 from lmtx.workspace import Status, Workspace
 
@@ -50,10 +50,10 @@ def choose_system(place: DeltaGenerator, status: Status) -> str:
         )
 
 
-def measured(workspace: Workspace, status: Status, system: str) -> services.Measured | None:
+def measured(workspace: Workspace, status: Status, system: str) -> computed.Measured | None:
     """Return what was measured of a system; while a job measures it, draw the job and return None."""
     with st.spinner("Measuring …"):
-        found = services.measure(workspace, status, system)
+        found = computed.measure(workspace, status, system)
     if found is None:
         jobs.panel(workspace, ["label_quality", "evaluate"], history=0)
     return found
@@ -84,20 +84,16 @@ def ranking(found: Mapping[str, float]) -> None:
         "R@10": "found in the first ten",
         "nDCG@5": "order of the first five",
     }
-    layout.figures([(name, *_value(found, name), text) for name, text in names.items()])
+    layout.figures(
+        [
+            (name, words.percent(found.get(name), runs.interval(found, name)), text)
+            for name, text in names.items()
+        ]
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         documents, labels = int(found.get("n_docs", 0)), int(found.get("n_labels", 0))
         layout.note(f"{words.many(documents, 'test document')}, {words.many(labels, 'label')}")
         layout.what_is("How is this computed", HOW)
-
-
-def _value(found: Mapping[str, float], name: str) -> tuple[str]:
-    """Return a metric with its interval, where its standard error is known."""
-    value, error = found.get(name), found.get(f"{name}_se")
-    interval = None
-    if value is not None and error is not None:
-        interval = (max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error))
-    return (words.percent(value, interval),)
 
 
 def plots(quality: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Trainings: their metrics, the curve over them, and the one in use."""
+"""Trainings: how good each is, the course over them, and the one in use."""
 
 from __future__ import annotations
 
@@ -8,64 +8,78 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import charts
+from app import charts, computed
 from app.widgets import layout, words
 from lmtx.types import Run
-from lmtx.workspace import Status
+from lmtx.workspace import Status, Workspace
 
 METRIC = "P@1"
+BASES = {"completed": "reviewed", "held-out": "teacher"}
 
 
-def metric(metrics: Mapping[str, Any], name: str = METRIC) -> tuple[float, str] | None:
-    """Value of a ranking metric in a run's metrics and the truth it is measured by, if known."""
-    for truth in ("test", "gold", "held_out", "completed", "teacher"):
-        found = metrics.get(truth)
-        if isinstance(found, Mapping) and isinstance(found.get(name), int | float):
-            return float(found[name]), {"test": "gold"}.get(truth, truth)
-    value = metrics.get(name)
-    return (float(value), "gold") if isinstance(value, int | float) else None
-
-
-def headline(status: Status) -> tuple[str, str]:
-    """First-tag precision of the run in use, and what it is measured by."""
-    found = metric(status.metrics)
+def headline(workspace: Workspace, status: Status) -> tuple[str, str]:
+    """Return how often the first tag of the run in use is right, and from which truth that is known."""
+    if status.run_id is None:
+        return "–", "nothing trained yet"
+    found = computed.ranking_of(workspace, status, status.run_id, now=True)
     if found is None:
-        return "–", "not measured yet"
-    return words.percent(found[0]), {"gold": "against gold"}.get(
-        found[1], f"against {found[1].replace('_', ' ')}"
-    )
+        return "–", "being measured" if status.has_gold else "no gold to measure against"
+    return words.percent(found[METRIC], interval(found, METRIC)), "against gold"
 
 
-def frame(found: Sequence[Run]) -> pd.DataFrame:
-    """Return runs in order of time with the metric, rows without one left out."""
-    rows = []
-    for number, run in enumerate(reversed(found), start=1):
-        value = metric(run.metrics)
-        if value is not None:
-            rows.append(
-                {
-                    "run": number,
-                    "value": value[0],
-                    "truth": value[1],
-                    "promoted": run.promoted,
-                    "note": run.note or run.kind,
-                }
-            )
-    return pd.DataFrame(rows, columns=["run", "value", "truth", "promoted", "note"])
+def interval(found: Mapping[str, float], name: str) -> tuple[float, float] | None:
+    """Return the 95 % interval of a metric where its standard error is known."""
+    value, error = found.get(name), found.get(f"{name}_se")
+    if value is None or error is None:
+        return None
+    return max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error)
 
 
-def curve(found: Sequence[Run], height: int = 280) -> None:
-    """Draw the metric over the trainings."""
-    data = frame(found)
-    if data.empty:
-        layout.note("No training has been measured yet.")
+def rankings(workspace: Workspace, status: Status, found: Sequence[Run]) -> dict[str, Mapping[str, float]]:
+    """Return the metrics of the runs that are measured already; the others are measured meanwhile."""
+    computed.measure_soon(workspace, status, found)
+    known = {run.id: computed.ranking_of(workspace, status, run.id, now=run.promoted) for run in found}
+    return {run_id: metrics for run_id, metrics in known.items() if metrics is not None}
+
+
+def course(workspace: Workspace, status: Status, found: Sequence[Run], *, height: int = 280) -> None:
+    """Draw how the first tag's precision went over the trainings."""
+    known = rankings(workspace, status, found)
+    rows: list[dict[str, Any]] = [
+        {
+            "run": number,
+            "value": known[run.id][METRIC],
+            "promoted": run.promoted,
+            "note": run.note or run.kind,
+        }
+        for number, run in numbered(found)[::-1]
+        if run.id in known
+    ]
+    if not rows:
+        layout.note(
+            "Being measured; look again in a moment."
+            if status.has_gold
+            else "How good the trainings are can be drawn once test documents with gold labels are there."
+        )
         return
-    first, last = words.percent(data["value"].iloc[0]), words.percent(data["value"].iloc[-1])
+    data = pd.DataFrame(rows)
+    first, last = words.percent(rows[0]["value"]), words.percent(rows[-1]["value"])
     title = (
         f"First tag right: {last}"
-        if len(data) == 1
-        else f"First tag right: from {first} to {last} over {len(data)} trainings"
+        if len(rows) == 1
+        else f"First tag right: from {first} to {last} over {len(rows)} trainings"
     )
     figure = charts.curve(data, title, metric="first tag right", dark=layout.dark())
     figure.update_layout(height=height)
-    st.plotly_chart(figure, theme=None, key="runs_curve", config={"displayModeBar": False})
+    st.plotly_chart(figure, theme=None, key="runs_course", config={"displayModeBar": False})
+
+
+def numbered(found: Sequence[Run]) -> list[tuple[int, Run]]:
+    """Return runs, newest first, with their numbers in order of time."""
+    return [(len(found) - i, run) for i, run in enumerate(found)]
+
+
+def why(run: Run) -> str:
+    """Return the sentence that says why a run was or was not put to use."""
+    gate: Any = run.metrics.get("gate")
+    return str(gate.get("message") or "") if isinstance(gate, Mapping) else ""

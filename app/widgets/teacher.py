@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import services
+from app import computed, services
 from app.widgets import browse, errors, layout, words
 from app.widgets.inert import escape
 from lmtx.workspace import TeachPreview, Workspace
@@ -83,11 +83,11 @@ def cost(workspace: Workspace, choice: Choice) -> None:
     """Draw what the teacher would be asked; on a large corpus only when asked for, as it takes seconds."""
     arguments = (choice.teacher, choice.top_k, choice.limit_docs)
     large = workspace.journal.counts().get("documents", 0) > SLOW_FROM
-    slow = large and not services.previewed(workspace, *arguments)
+    slow = large and not computed.previewed(workspace, *arguments)
     if slow and not st.button("See what it would cost", key="see_cost"):
         return
     with st.spinner("Choosing candidate labels …"):
-        _figures(services.teach_preview(workspace, *arguments))
+        _figures(computed.teach_preview(workspace, *arguments))
 
 
 def _figures(preview: TeachPreview) -> None:

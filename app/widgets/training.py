@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -11,11 +12,13 @@ from app.widgets import errors, layout, runs, table, words
 from lmtx.types import Run
 from lmtx.workspace import Status, Workspace
 
+METRICS = ("P@1", "P@5", "R@10")
 
-def facts(status: Status) -> None:
+
+def facts(workspace: Workspace, status: Status) -> None:
     """Draw what there is to learn from."""
     counts = status.counts
-    headline = runs.headline(status)
+    headline = runs.headline(workspace, status)
     layout.figures(
         [
             ("Verdicts", words.count(counts.get("judged_pairs", 0)), "by the teacher"),
@@ -61,26 +64,30 @@ def start(workspace: Workspace, params: dict[str, Any], *, main: bool = True) ->
             st.rerun()
 
 
-def curve(workspace: Workspace) -> None:
+def course(workspace: Workspace, status: Status) -> None:
     """Draw the metric over all trainings."""
     found = workspace.runs()
     if found:
-        layout.section("Trainings over time")
-        runs.curve(found)
+        layout.section("Trainings over time", truth="gold" if status.has_gold else "")
+        runs.course(workspace, status, found)
 
 
-def runs_table(workspace: Workspace) -> None:
+def runs_table(workspace: Workspace, status: Status) -> None:
     """Draw the runs; choosing one offers to use it."""
     found = workspace.runs()
     if not found:
         return
     layout.section("Runs", "choose one to use it, or to go back to it")
     st.html(f'<span class="lx-runs" data-runs="{len(found)}"></span>')
+    known = runs.rankings(workspace, status, found)
     chosen = table.table(
-        [_row(number, run) for number, run in _numbered(found)],
+        [_row(number, run, known.get(run.id, {})) for number, run in runs.numbered(found)],
         [run.id for run in found],
         key="runs_table",
-        columns={name: table.share(name) for name in ("P@1", "P@5", "R@10")},
+        columns={
+            **{name: table.share(name) for name in METRICS},
+            "Why": st.column_config.TextColumn(width="large"),
+        },
     )
     run = next((r for r in found if r.id == chosen), None)
     if run is None:
@@ -94,28 +101,15 @@ def runs_table(workspace: Workspace) -> None:
                 layout.flash("The run is in use now. Choose another to go back.")
                 st.rerun()
     with st.expander("Configuration and metrics"):
-        st.json(
-            {"config": run.config, "metrics": run.metrics, "fingerprint": run.fingerprint, "note": run.note},
-            expanded=1,
-        )
+        st.json({"config": run.config, "metrics": run.metrics, "fingerprint": run.fingerprint}, expanded=1)
 
 
-def _numbered(found: list[Run]) -> list[tuple[int, Run]]:
-    return [(len(found) - i, run) for i, run in enumerate(found)]
-
-
-def _row(number: int, run: Run) -> dict[str, Any]:
-    values = {
-        name: (found[0] if (found := runs.metric(run.metrics, name)) else None)
-        for name in ("P@1", "P@5", "R@10")
-    }
-    measured = runs.metric(run.metrics)
+def _row(number: int, run: Run, metrics: Mapping[str, float]) -> dict[str, Any]:
     return {
         "Run": number,
         "In use": "✓" if run.promoted else "",
         "When": words.ago(run.created),
-        "Kind": run.kind,
-        **values,
-        "Measured by": measured[1] if measured else "",
-        "Note": run.note,
+        "Kind": {"cycle": "teach and train", "train": "train"}.get(run.kind, run.kind),
+        **{name: metrics.get(name) for name in METRICS},
+        "Why": runs.why(run),
     }

@@ -128,3 +128,61 @@ def test_review_finds_a_missing_label(full: Path, open_page: Open) -> None:
     assert found
     found[0].click().run()
     assert "added" in text_of(at)
+
+
+def test_try_it_tags_what_is_in_the_box(full: Path, open_page: Open) -> None:
+    at = open_page("try_it")
+    at.button(key="try_example").click().run()
+    assert not at.exception
+    assert 'class="lx-pred"' in text_of(at)
+    assert "Why" in text_of(at)
+    at.toggle(key="try_compare").set_value(True).run()
+    assert not at.exception
+    assert "Names alone" in text_of(at)
+
+
+def test_search_finds_by_words_and_by_meaning(full: Path, open_page: Open) -> None:
+    at = open_page("corpus")
+    at.segmented_control(key="corpus_view").set_value("Search").run()
+    at.text_input(key="corpus_search").set_value("ships that were lost").run()
+    assert not at.exception
+    assert len(at.dataframe[0].value) > 3
+    at.segmented_control(key="corpus_mode").set_value("keyword").run()
+    at.text_input(key="corpus_search").set_value("the").run()
+    assert not at.exception
+
+
+def test_precision_says_of_what_and_from_which_truth(full: Path, open_page: Open) -> None:
+    at = open_page("precision")
+    text = text_of(at)
+    assert "Of the tags the tagger gives" in text
+    assert ">gold</span>" in text
+    assert len(at.get("plotly_chart")) == 2
+    at.session_state["lmtx.precision.label"] = at.dataframe[0].value["Label"].index[0]
+    at.selectbox(key="precision_system").set_value("zero-shot").run()
+    assert not at.exception
+    assert "likeness of names alone" in text_of(at)
+
+
+def test_the_teacher_is_called_what_it_is(full: Path, open_page: Open) -> None:
+    at = open_page("teacher")
+    shown = text_of(at)
+    assert "The evidence teacher is no language model" in shown
+    assert "come with the next version" in shown
+    assert next(str(o) for o in at.radio(key="teacher_spec").options) == "Evidence, no language model"
+    assert "Answered already" in shown
+
+
+def test_runs_are_listed_with_the_one_in_use(full: Path, open_page: Open) -> None:
+    at = open_page("train")
+    frame = next(d.value for d in at.dataframe if "In use" in d.value)
+    assert list(frame["In use"]) == ["✓"]
+    assert frame["P@1"].notna().all()
+
+
+def test_hostile_titles_stay_words(full: Path, open_page: Open) -> None:
+    at = open_page("corpus")
+    at.text_input(key="corpus_query").set_value("bold").run()
+    assert not at.exception
+    for shown in (text_of(at), text_of(open_page("teacher"))):
+        assert "<script>window.hit" not in shown
