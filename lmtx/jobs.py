@@ -169,7 +169,7 @@ class JobStore:
 
     # ---- watching -----------------------------------------------------------------------------
 
-    def list(self, limit: int = 20) -> list[Job]:
+    def recent(self, limit: int = 20) -> list[Job]:
         """Jobs, newest first."""
         return [self._seen(record) for record in self.journal.jobs(limit)]
 
@@ -299,7 +299,7 @@ class JobStore:
 
     def queued_before(self, job_id: str) -> list[str]:
         """Ids of the live jobs that write and were started before this one and still wait."""
-        jobs = self.list(limit=100)  # newest first
+        jobs = self.recent(limit=100)  # newest first
         place = next((i for i, job in enumerate(jobs) if job.id == job_id), len(jobs))
         return [j.id for j in jobs[place + 1 :] if j.state == "queued" and j.verb not in READERS]
 

@@ -14,6 +14,7 @@ from lmtx.errors import InputError, StorageError
 from lmtx.types import Run
 
 if TYPE_CHECKING:
+    from lmtx.encoder import SentenceEncoder
     from lmtx.tagger import Tagger
 
 _README = """# {name}
@@ -22,14 +23,17 @@ _README = """# {name}
 
     from sentence_transformers import SentenceTransformer
     model = SentenceTransformer("student")
-    documents = model.encode_document(["a text"])
-    labels = model.encode_query(["a label's name"])
+    documents = model.encode_query(["a text"])
+    labels = model.encode_document(["a label's name"])
+    scores = documents @ labels.T
 
 `tagger/` is the whole tagger (`lmtx.tagger.Tagger.load("tagger")`); `run.json` says how it was trained.
 """
 
 
-def write_model(tagger: Tagger, run_folder: Path, run: Run, encoder: str, format: str, out: Path) -> Path:
+def write_model(
+    tagger: Tagger, run_folder: Path, run: Run, encoder: SentenceEncoder, format: str, out: Path
+) -> Path:
     """Write the model of a run.
 
     Parameters
@@ -39,8 +43,8 @@ def write_model(tagger: Tagger, run_folder: Path, run: Run, encoder: str, format
     run_folder : Path
         Where it lies.
     run : Run
-    encoder : str
-        Name of the frozen encoder, whose weights become part of the model.
+    encoder : SentenceEncoder
+        The frozen encoder, whose weights become part of the model.
     format : {"folder", "zip"}
     out : Path
         A folder that is new or empty, or a file.
@@ -79,13 +83,15 @@ def write_model(tagger: Tagger, run_folder: Path, run: Run, encoder: str, format
     return out
 
 
-def _fill(made: Path, tagger: Tagger, run_folder: Path, run: Run, encoder: str) -> None:
+def _fill(made: Path, tagger: Tagger, run_folder: Path, run: Run, encoder: SentenceEncoder) -> None:
     shutil.copytree(run_folder, made / "tagger")
     if tagger.student is not None:
         from lmtx.student import save_sentence_transformer
 
-        save_sentence_transformer(tagger.student, encoder, made / "student")
-    facts = {**asdict(run), "created": run.created.isoformat(), "encoder": encoder}
+        save_sentence_transformer(
+            tagger.student, encoder, made / "student", tagger.label_vectors, tagger.label_ids
+        )
+    facts = {**asdict(run), "created": run.created.isoformat(), "encoder": encoder.name}
     (made / "run.json").write_text(
         json.dumps(facts, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
     )

@@ -254,7 +254,7 @@ def _exact_search(parts: Parts, vector: Any, n: int, label_id: str | None, state
     if label_id is not None:
         page = parts.journal.documents_page(label_id=label_id, state=state or "accepted", page_size=5000)
         wanted = {row.id for row in page.items}
-    found = []
+    found: list[tuple[str, float]] = []
     for i in np.argsort(-similarity, kind="stable"):
         document = view.documents[int(i)]
         if not np.isfinite(similarity[i]) or len(found) == n:

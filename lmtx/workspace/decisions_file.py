@@ -94,7 +94,7 @@ def _taken_back(given: Mapping[int, Decision], retracts: list[tuple[int, Decisio
     for seq in sorted(by_seq, reverse=True):  # a retract can only be retracted by a later one
         if seq in fallen:
             continue
-        target = by_seq[seq].retracts
+        target = by_seq[seq].retracts or 0
         if target in by_seq:
             fallen.add(target)
         elif target in given:

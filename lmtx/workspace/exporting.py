@@ -156,5 +156,5 @@ def _model(parts: Parts, format: str, out: Path) -> Path:
     if run is None:
         raise NothingToDoError("There is no trained model yet. Train first.")
     return write_model(
-        tagging.tagger(parts), tagging.run_folder(parts, run), run, parts.settings.encoder, format, out
+        tagging.tagger(parts), tagging.run_folder(parts, run), run, parts.encoder(), format, out
     )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lmtx.journal import DocumentRow, Journal, LabelRow, Page, PairRow
     from lmtx.teacher import JudgeReport
 
+LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "proposed", "declined"]
 OnBad = Literal["stop", "skip"]
 
 
@@ -269,7 +270,7 @@ class Workspace:
         *,
         query: str = "",
         parent: str | None = None,
-        sort: str = "name",
+        sort: LabelSort = "name",
         descending: bool = False,
         page: int = 0,
         page_size: int = 50,

@@ -34,6 +34,7 @@ LANGUAGES_FILE = "languages.json"
 _SHOWN_ISSUES = 100
 _SHOWN_NAMES = 5
 _EVERY = 500
+_KINDS: tuple[LabelsAre, ...] = ("gold", "completed")
 
 
 def preview(
@@ -185,11 +186,15 @@ def resolve_gold(parts: Parts, labels: Sequence[Label]) -> tuple[int, str | None
     ids = list(changed)
     for start in range(0, len(ids), 1000):
         texts = parts.journal.documents_by_id(ids[start : start + 1000])
-        for kind in ("gold", "completed"):
+        for labels_are in _KINDS:
             parts.journal.put_documents(
-                [replace(d, labels=changed[d.id][0]) for d in texts.values() if changed[d.id][1] == kind],
+                [
+                    replace(d, labels=changed[d.id][0])
+                    for d in texts.values()
+                    if changed[d.id][1] == labels_are
+                ],
                 _role_of(parts),
-                labels_are=kind,
+                labels_are=labels_are,
                 source="label set",
             )
     return len(changed), resolver.warning()

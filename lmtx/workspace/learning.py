@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lmtx.encoder import encoder_key
-from lmtx.errors import NothingToDoError
-from lmtx.types import CorpusView, FloatArray, IntArray, Progress, Run, no_progress, unit_hash
+from lmtx.errors import InputError, NothingToDoError
+from lmtx.types import CorpusView, FloatArray, IntArray, Progress, Run, no_progress
 from lmtx.workspace import importing, measuring
 from lmtx.workspace.models import TeachPreview
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.tagging import tagger
 
 if TYPE_CHECKING:
-    from lmtx.cycle import CycleReport
+    from lmtx.cycle import CycleInputs, CycleReport
     from lmtx.teacher import JudgeReport, Teacher
 
-DEMO_TEACHER = "evidence"
+EVIDENCE = "evidence"
 _PAIRS_PER_S = {"evidence": 20_000.0, "simulated": 20_000.0}
 
 
@@ -37,26 +41,19 @@ def load(parts: Parts, spec: str | None) -> Teacher:
     return load_teacher(spec or parts.settings.teacher, context)
 
 
-def judged_rows(parts: Parts, view: CorpusView, limit_docs: int | None) -> IntArray:
-    """Rows to judge, in the seeded order that a budget may cut: train and held-out documents mixed.
+def judged_rows(parts: Parts, view: CorpusView, teacher: Teacher, limit_docs: int | None) -> IntArray:
+    """Rows to judge, in the seeded order of the cycle, which a budget may cut.
 
-    The held-out ones are judged too, in their share, because they choose weights and calibrate.
-    `limit_docs` counts train documents.
+    Held-out documents are among them in their share, because verdicts on them choose weights and
+    calibrate; not for the evidence teacher, whose verdicts can measure nothing.
     """
-    import numpy as np
+    from lmtx.cycle import seeded_rows
 
-    seed = str(parts.settings.seed)
-    rows = view.rows("train", "held_out")
-    order = sorted(rows.tolist(), key=lambda i: unit_hash(seed, "judge", view.documents[i].id))
-    if limit_docs is not None:
-        n_train, kept = 0, []
-        for i in order:
-            if n_train == limit_docs:
-                break
-            n_train += view.roles[i] == "train"
-            kept.append(i)
-        order = kept
-    return np.array(order, dtype=np.int32)
+    rows = seeded_rows(view, parts.settings.seed, limit_docs)
+    if teacher.spec != EVIDENCE:
+        return rows
+    train = [int(i) for i in rows if view.roles[int(i)] == "train"]
+    return np.array(train, dtype=np.int32)
 
 
 def shortlists(parts: Parts, view: CorpusView, rows: IntArray, top_k: int, progress: Progress) -> IntArray:
@@ -65,8 +62,6 @@ def shortlists(parts: Parts, view: CorpusView, rows: IntArray, top_k: int, progr
     Half from the fused zero-shot ranking, half from the promoted tagger where there is one, so that
     a second `teach` asks about what the training brought up.
     """
-    import numpy as np
-
     from lmtx.shortlist import first_distinct
 
     documents = [view.documents[int(i)] for i in rows]
@@ -75,8 +70,6 @@ def shortlists(parts: Parts, view: CorpusView, rows: IntArray, top_k: int, progr
     systems = ["zero-shot"] if parts.journal.promoted() is None else ["zero-shot", "tagger"]
     found = []
     for system in systems:
-        from lmtx.workspace.tagging import tagger
-
         ranker = tagger(parts, system)
         scored = ranker.predict(vectors, texts, min(top_k, len(ranker.label_ids)))
         column = np.array([view.label_idx.get(x, -1) for x in ranker.label_ids] + [-1], dtype=np.int32)
@@ -97,7 +90,7 @@ def teach_preview(
     _needs(view)
     loaded = load(parts, teacher)
     k = min(top_k or parts.settings.top_k, len(view.labels))
-    rows = judged_rows(parts, view, limit_docs)
+    rows = judged_rows(parts, view, loaded, limit_docs)
     key = encoder_key(parts.settings.encoder)
     documents = [view.documents[int(i)] for i in rows]
     if parts.cache.get(key, [d.hash for d in documents])[1].all() and parts.labels_have_vectors():
@@ -137,7 +130,7 @@ def teach(
     loaded = load(parts, teacher)
     register(parts, loaded)
     k = min(top_k or parts.settings.top_k, len(view.labels))
-    rows = judged_rows(parts, view, limit_docs)
+    rows = judged_rows(parts, view, loaded, limit_docs)
     progress(0, 0, "Choosing candidate labels")
     shortlist = shortlists(parts, view, rows, k, progress)
     return judge(parts.journal, loaded, view, shortlist, rows, progress=progress, budget_pairs=budget_pairs)
@@ -165,9 +158,37 @@ def _needs(view: CorpusView) -> None:
         )
 
 
+def _inputs(parts: Parts) -> CycleInputs:
+    from lmtx.cycle import CycleInputs
+
+    return CycleInputs(
+        journal=parts.journal,
+        folder=parts.folder,
+        encoder_key=encoder_key(parts.settings.encoder),
+        document_vectors=parts.document_vectors,
+        label_vectors=parts.label_vectors,
+        seed=parts.settings.seed,
+        top_k=parts.settings.top_k,
+    )
+
+
 def train(parts: Parts, progress: Progress, config: dict[str, Any]) -> Run:
     """See `Workspace.train`."""
-    raise NotImplementedError
+    from lmtx.cycle import train_once
+
+    _needs(parts.corpus())
+    try:
+        return train_once(_inputs(parts), progress, **config)
+    except TypeError as error:
+        if "unexpected keyword" in str(error):  # a setting of that name does not exist
+            raise InputError(f"Training setting: {error}. Known: {', '.join(_settings())}.") from error
+        raise
+
+
+def _settings() -> list[str]:
+    from lmtx.student import AdapterConfig
+
+    return [field.name for field in fields(AdapterConfig)]
 
 
 def cycle(
@@ -179,7 +200,20 @@ def cycle(
     progress: Progress,
 ) -> CycleReport:
     """See `Workspace.cycle`."""
-    raise NotImplementedError
+    from lmtx.cycle import run_cycle
+
+    _needs(parts.corpus())
+    parts.embed_all(progress)
+    loaded = load(parts, teacher)
+    register(parts, loaded)
+    return run_cycle(
+        _inputs(parts),
+        loaded,
+        rounds=rounds or parts.settings.rounds,
+        limit_docs=limit_docs,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def promote(parts: Parts, run_id: str) -> None:
@@ -192,5 +226,5 @@ def demo(parts: Parts, progress: Progress) -> dict[str, float]:
     importing.import_demo(parts, progress)
     parts.embed_all(progress)
     if parts.journal.promoted() is None:
-        cycle(parts, DEMO_TEACHER, 1, None, None, progress)
+        cycle(parts, EVIDENCE, 1, None, None, progress)
     return measuring.evaluate(parts, "test", "tagger", None, progress)

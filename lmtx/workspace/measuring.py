@@ -119,8 +119,8 @@ def _measure_labels(parts: Parts, system: str, cut: int | float | None, progress
         for label_id in gold[document.id]:
             column.setdefault(label_id, len(column))
     all_ids = list(column)
-    predicted = sparse.csr_matrix(predicted)
-    predicted.resize((len(documents), len(all_ids)))
+    more = sparse.csr_matrix((len(documents), len(all_ids) - len(ids)), dtype=predicted.dtype)
+    predicted = sparse.hstack([predicted, more], format="csr")
     names = [labels[i].name if i in labels else i for i in all_ids]
     frame = quality_of_labels(predicted, truth, all_ids, names)
     return frame[[i in labels for i in all_ids]].reset_index(drop=True)
@@ -179,7 +179,7 @@ def label_outcomes(parts: Parts, label_id: str, outcome: str, system: str, limit
     column = ids.index(label_id) if label_id in ids else -1
     found = []
     for i, document in enumerate(documents):
-        place = np.flatnonzero(scored.label_idx[i, :_CUT] == column) if column >= 0 else []
+        place = np.flatnonzero(scored.label_idx[i, :_CUT] == column).tolist() if column >= 0 else []
         given, right = len(place) > 0, label_id in gold[document.id]
         if (outcome == "tp" and given and right) or (outcome == "fp" and given and not right):
             found.append((float(scored.score[i, place[0]]), document))

@@ -299,7 +299,7 @@ class Parts:
 
     def jobs(self, limit: int) -> list[Job]:
         """Jobs, newest first; the index follows when one has ended."""
-        jobs = self.job_store.list(limit)
+        jobs = self.job_store.recent(limit)
         ended = frozenset(job.id for job in jobs if not job.active)
         with self._lock:
             before = self.memory.get("ended jobs", (None, None))[1]
@@ -354,7 +354,7 @@ class _Keeper:
 
     def _busy(self) -> bool:
         """Whether a job runs: its thousands of judgments are taken over once, at its end."""
-        return any(job.active for job in self._parts.job_store.list(5))
+        return any(job.active for job in self._parts.job_store.recent(5))
 
     def _waits_for_vectors(self) -> bool:
         return self._parts.n_without_vector() > _ENCODE_IN_BACKGROUND
