@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import ParamSpec
 
@@ -162,19 +163,13 @@ def leave() -> None:
 
 
 def _retract(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
+    # Taking back one decision restores the one before it, so a label goes back to nobody's
+    # word only when all that stand are taken back, in one step.
     standing = workspace.journal.decisions(document_id=item.document.id, label_id=label_id, standing=True)
-    deciding = [d for d in standing if d.action in ("accept", "reject")]
+    deciding = sorted((d for d in standing if d.action in ("accept", "reject")), key=lambda d: -d.seq)
     if not deciding:
         return
-    newest = max(deciding, key=lambda d: d.seq)
-    back = Decision(
-        document_id=item.document.id,
-        label_id=label_id,
-        action="retract",
-        reviewer=services.reviewer(workspace),
-        policy=item.policy,
-        inclusion_probability=item.inclusion_probability,
-        retracts=newest.seq,
-    )
-    workspace.decide([back])
+    batch = uuid.uuid4().hex
+    plain = _decision(workspace, item, label_id, "retract")
+    workspace.decide([replace(plain, retracts=d.seq, batch=batch) for d in deciding])
     state.REVIEW_SAVED.set(f"Saved: {name} taken back")
