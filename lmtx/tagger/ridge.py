@@ -183,7 +183,7 @@ class KernelRidge:
             assert self.targets is not None
             arrays |= _parts("targets", self.targets)
         with (folder / "ridge.npz").open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, folder: Path) -> KernelRidge:

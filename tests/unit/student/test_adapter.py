@@ -1,0 +1,176 @@
+"""The adapter: what it learns, what it leaves alone, and that it comes back from disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmtx.errors import InputError, JobCancelled, NothingToDoError, ShapeError, StorageError
+from lmtx.student import Adapter, AdapterConfig
+from lmtx.types import FloatArray, Pairs
+
+DIM, N_LABELS, N_DOCS = 24, 12, 300
+CONFIG = AdapterConfig(epochs=8, batch=32, threads=1)
+
+
+def unit(vectors: np.ndarray) -> FloatArray:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[FloatArray, FloatArray, np.ndarray, Pairs]:
+    """Documents near a hidden point of their label, which has little to do with the label's own vector."""
+    rng = np.random.default_rng(0)
+    labels = unit(rng.normal(size=(N_LABELS, DIM)))
+    hidden = unit(rng.normal(size=(N_LABELS, DIM)))
+    truth = rng.integers(0, N_LABELS - 2, N_DOCS)  # two labels never occur
+    documents = unit(hidden[truth] + 0.15 * rng.normal(size=(N_DOCS, DIM)))
+    rows = np.repeat(np.arange(N_DOCS), 3)
+    columns = np.stack([truth, (truth + 1) % (N_LABELS - 2), (truth + 5) % (N_LABELS - 2)], axis=1).ravel()
+    target = np.tile(np.array([1, 0, 0], np.float32), N_DOCS)
+    pairs = Pairs(rows.astype(np.int32), columns.astype(np.int32), target, np.ones(len(rows), np.float32))
+    return documents, labels, truth, pairs
+
+
+def accuracy(student: Adapter, documents: FloatArray, labels: FloatArray, truth: np.ndarray) -> float:
+    scores = student.project_documents(documents) @ student.project_labels(labels).T
+    return float((scores.argmax(axis=1) == truth).mean())
+
+
+def test_it_learns_what_the_vectors_do_not_say(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs],
+) -> None:
+    documents, labels, truth, pairs = world
+    student = Adapter.fit(documents, labels, pairs, N_DOCS, CONFIG)
+    assert float((documents @ labels.T).argmax(axis=1).__eq__(truth).mean()) < 0.4
+    assert accuracy(student, documents, labels, truth) > 0.9
+
+
+def test_the_same_seed_gives_the_same_student(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs],
+) -> None:
+    documents, labels, _, pairs = world
+    one, two = (Adapter.fit(documents, labels, pairs, config=replace(CONFIG, epochs=1)) for _ in range(2))
+    np.testing.assert_array_equal(one.offset, two.offset)
+    other = Adapter.fit(documents, labels, pairs, config=replace(CONFIG, epochs=1, seed=1))
+    assert np.abs(one.offset - other.offset).max() > 0
+
+
+def test_labels_nobody_judged_get_no_offset(world: tuple[FloatArray, FloatArray, np.ndarray, Pairs]) -> None:
+    documents, labels, _, pairs = world
+    student = Adapter.fit(documents, labels, pairs, config=CONFIG)
+    assert not student.offset[-2:].any()
+    assert student.offset[:-2].any(axis=1).all()
+
+
+def test_a_decision_outweighs_a_judgment() -> None:
+    rng = np.random.default_rng(1)
+    document, labels = unit(rng.normal(size=(1, DIM))), unit(rng.normal(size=(2, DIM)))
+    contradiction = Pairs(
+        np.zeros(3, np.int32),
+        np.array([0, 1, 1], np.int32),
+        np.array([0, 1, 0], np.float32),
+        np.ones(3, np.float32),
+    )
+    # the last of equal pairs stands, so weights are compared on two labels instead
+    pairs = replace(contradiction, document_idx=np.zeros(2, np.int32), label_idx=np.array([0, 1], np.int32))
+    scores = {}
+    for weight in (1.0, 3.0):
+        weighted = replace(
+            pairs, target=np.array([1, 0], np.float32), weight=np.array([weight, 1], np.float32)
+        )
+        student = Adapter.fit(document, labels, weighted, config=replace(CONFIG, epochs=3))
+        scores[weight] = float((student.project_documents(document) @ student.project_labels(labels).T)[0, 0])
+    assert scores[3.0] >= scores[1.0]
+
+
+def test_labels_of_the_same_text_share_an_offset(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs],
+) -> None:
+    documents, labels, _, pairs = world
+    twins = labels.copy()
+    twins[-1] = twins[0]
+    student = Adapter.fit(documents, twins, pairs, config=replace(CONFIG, epochs=1))
+    np.testing.assert_array_equal(student.offset[-1], student.offset[0])
+
+
+def test_many_labels_train_sparsely(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents, labels, truth, pairs = world
+    monkeypatch.setattr("lmtx.student.adapter._SPARSE_ABOVE", 1)
+    student = Adapter.fit(documents, labels, pairs, config=CONFIG)
+    assert accuracy(student, documents, labels, truth) > 0.9
+
+
+def test_saved_and_loaded_it_is_the_same(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs], tmp_path: Path
+) -> None:
+    documents, labels, _, pairs = world
+    ids = [f"L{i}" for i in range(N_LABELS)]
+    student = Adapter.fit(
+        documents, labels, pairs, config=replace(CONFIG, epochs=1), label_ids=ids, encoder_key="e"
+    )
+    student.save(tmp_path / "s")
+    loaded = Adapter.load(tmp_path / "s")
+    assert (loaded.label_ids, loaded.encoder_key, loaded.dim) == (tuple(ids), "e", DIM)
+    np.testing.assert_array_equal(loaded.project_labels(labels), student.project_labels(labels))
+    np.testing.assert_array_equal(loaded.project_documents(documents), student.project_documents(documents))
+
+
+def test_a_changed_label_set_is_followed_by_id(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs],
+) -> None:
+    documents, labels, _, pairs = world
+    ids = [f"L{i}" for i in range(N_LABELS)]
+    student = Adapter.fit(documents, labels, pairs, config=replace(CONFIG, epochs=1), label_ids=ids)
+    rows = student.rows_of(["new", "L3"])
+    assert rows.tolist() == [-1, 3]
+    projected = student.project_labels(labels[[0, 3]], rows)
+    np.testing.assert_allclose(projected[1], student.project_labels(labels)[3], rtol=1e-6)
+    np.testing.assert_allclose(projected[0], unit(labels[:1] + labels[:1] @ student.label_map)[0], rtol=1e-5)
+
+
+def test_a_cancelled_training_stops(world: tuple[FloatArray, FloatArray, np.ndarray, Pairs]) -> None:
+    documents, labels, _, pairs = world
+    seen = []
+
+    def cancel(done: int, total: int, message: str) -> None:
+        seen.append((done, total))
+        if done == 3:
+            raise JobCancelled("stop")
+
+    with pytest.raises(JobCancelled):
+        Adapter.fit(documents, labels, pairs, config=CONFIG, progress=cancel)
+    assert seen == [(1, 80), (2, 80), (3, 80)]
+
+
+def test_what_is_wrong_is_said(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs], tmp_path: Path
+) -> None:
+    documents, labels, _, pairs = world
+    with pytest.raises(NothingToDoError, match="none of them wanted"):
+        Adapter.fit(documents, labels, replace(pairs, target=np.zeros(len(pairs), np.float32)))
+    with pytest.raises(ShapeError, match="differ in length"):
+        Adapter.fit(documents[:, :5], labels, pairs)
+    with pytest.raises(ShapeError, match="document row"):
+        Adapter.fit(documents[:10], labels, pairs)
+    with pytest.raises(ShapeError, match="label ids"):
+        Adapter.fit(documents, labels, pairs, label_ids=["one"])
+    with pytest.raises(ShapeError, match="n_docs"):
+        Adapter.fit(documents, labels, pairs, 3)
+    with pytest.raises(InputError, match="threads"):
+        Adapter.fit(documents, labels, pairs, config=replace(CONFIG, threads=0))
+    with pytest.raises(StorageError, match="Train again"):
+        Adapter.load(tmp_path)
+
+
+def test_training_imports_no_sentence_transformers() -> None:
+    code = "import sys, lmtx.cycle; print([m for m in sys.modules if m in ('sentence_transformers', 'chromadb')])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

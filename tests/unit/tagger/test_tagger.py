@@ -1,0 +1,155 @@
+"""The tagger: what it scores, how its weights come about, what it explains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from lmtx.errors import ShapeError, StorageError
+from lmtx.tagger import FIXED_WEIGHTS, PARTS, HeldOut, Tagger
+from lmtx.tagger.fitting import landmarks
+from lmtx.types import Pairs
+
+if TYPE_CHECKING:
+    from tests.unit.tagger.conftest import World
+
+TEST = slice(100, 160)
+
+
+def right(tagger: Tagger, world: World) -> float:
+    found = tagger.predict(world.doc_vectors[TEST], world.texts[TEST], 1).label_idx[:, 0]
+    return float((found == world.truth[TEST]).mean())
+
+
+def zero_shot(world: World) -> Tagger:
+    return Tagger.zero_shot(world.labels, world.label_vectors, world.doc_vectors, world.texts)
+
+
+def test_verdicts_teach_it_what_names_do_not_say(world: World) -> None:
+    tagger = Tagger.fit(world.inputs())
+    assert right(zero_shot(world), world) < 0.5
+    assert right(tagger, world) > 0.8
+    assert tagger.teacher == "teacher"
+    assert tagger.calibration is None  # nobody completed anything, nothing was held out
+    assert tagger.probability(np.zeros((1, 1), np.float32)) is None
+
+
+def test_completed_documents_choose_weights_and_calibrate(world: World) -> None:
+    wrong = world.judged(range(100), wrong=0.4)
+    tagger = Tagger.fit(world.inputs(pairs=wrong, completed=world.completed(range(0, 100, 2))))
+    assert "cross-validated over 50" in tagger.basis
+    assert right(tagger, world) >= right(Tagger.fit(world.inputs(pairs=wrong)), world)
+    assert tagger.validation["n_docs"] == 50
+    assert tagger.validation["tagger"] > tagger.validation["zero_shot"]
+    scored = tagger.predict(world.doc_vectors[TEST], world.texts[TEST], 8)
+    probability = tagger.probability(scored.score)
+    assert probability is not None
+    assert ((probability >= 0) & (probability <= 1)).all()
+    assert (np.diff(probability, axis=1) <= 0).all()
+
+
+def test_completed_documents_alone_are_enough(world: World) -> None:
+    done = world.completed(range(60))
+    rows = np.arange(60, dtype=np.int32)
+    pairs = Pairs(
+        rows, world.truth[:60].astype(np.int32), np.ones(60, np.float32), np.full(60, 3, np.float32)
+    )
+    tagger = Tagger.fit(world.inputs(pairs=pairs, completed=done, teacher="none"))
+    assert right(tagger, world) > 0.8
+
+
+def test_without_anything_learned_it_is_the_zero_shot_ranking(world: World) -> None:
+    empty = np.zeros(0, np.int32)
+    nothing = Pairs(empty, empty, np.zeros(0, np.float32), np.zeros(0, np.float32))
+    tagger = Tagger.fit(world.inputs(pairs=nothing, teacher="none"))
+    assert tagger.student is None
+    expected = zero_shot(world).predict(world.doc_vectors, world.texts, 3)
+    np.testing.assert_array_equal(
+        tagger.predict(world.doc_vectors, world.texts, 3).label_idx, expected.label_idx
+    )
+
+
+def test_the_evidence_teacher_has_fixed_weights_whatever_is_held_out(world: World) -> None:
+    held = HeldOut(world.texts[TEST], world.doc_vectors[TEST], world.judged(range(60)))
+    tagger = Tagger.fit(world.inputs(teacher="evidence", held_out=held))
+    assert tagger.weights == pytest.approx(FIXED_WEIGHTS["evidence"])
+    assert tagger.calibration is None
+
+
+def test_held_out_verdicts_choose_the_lexical_weight_and_calibrate(world: World) -> None:
+    judged = world.judged(range(100, 160))
+    held = HeldOut(
+        world.texts[TEST], world.doc_vectors[TEST], replace(judged, document_idx=judged.document_idx - 100)
+    )
+    tagger = Tagger.fit(world.inputs(held_out=held))
+    assert "60 held-out judged documents" in tagger.basis
+    assert tagger.calibration is not None
+    assert sum(tagger.weights.values()) == pytest.approx(1)
+
+
+def test_contributions_sum_to_the_score(world: World) -> None:
+    tagger = Tagger.fit(world.inputs(completed=world.completed(range(20))))
+    scored = tagger.predict(world.doc_vectors[:1], world.texts[:1], 4)
+    found = tagger.explain(world.doc_vectors[0], world.texts[0], scored.label_idx[0].tolist())
+    assert set(found[0]) == set(tagger.parts) <= set(PARTS)
+    assert [sum(f.values()) for f in found] == pytest.approx(scored.score[0].tolist(), rel=1e-4)
+
+
+def test_words_speak_for_what_was_learned(world: World) -> None:
+    tagger = Tagger.fit(world.inputs())
+    found = dict(tagger.words("violin and the river", 3))
+    assert max(found, key=lambda w: found[w]) == "violin"
+    assert "river" not in found
+    assert dict(zero_shot(world).words("stone carving", 5)).keys() == {"stone", "carving"}
+
+
+def test_blocks_and_single_documents_agree(world: World) -> None:
+    tagger = Tagger.fit(world.inputs())
+    together = tagger.predict(world.doc_vectors, world.texts, 3)
+    alone = tagger.predict(world.doc_vectors[7:8], world.texts[7:8], 3)
+    np.testing.assert_array_equal(together.label_idx[7], alone.label_idx[0])
+    np.testing.assert_allclose(together.score[7], alone.score[0], rtol=1e-4)
+
+
+def test_saved_and_loaded_it_ranks_alike(world: World, tmp_path: Path) -> None:
+    tagger = Tagger.fit(world.inputs(completed=world.completed(range(20)), encoder_key="e"))
+    tagger.save(tmp_path / "t")
+    loaded = Tagger.load(tmp_path / "t")
+    assert (loaded.weights, loaded.calibration, loaded.basis) == (
+        tagger.weights,
+        tagger.calibration,
+        tagger.basis,
+    )
+    assert (loaded.encoder_key, loaded.validation) == ("e", tagger.validation)
+    ours, theirs = (t.predict(world.doc_vectors, world.texts, 3) for t in (tagger, loaded))
+    assert (
+        ours.label_idx[:, 0] == theirs.label_idx[:, 0]
+    ).mean() > 0.98  # vectors are kept in half precision
+    np.testing.assert_allclose(ours.score[:, 0], theirs.score[:, 0], atol=0.02)
+    (tmp_path / "t" / "tagger.json").write_text("{")
+    with pytest.raises(StorageError, match="Train again"):
+        Tagger.load(tmp_path / "t")
+
+
+def test_landmarks_are_capped_validated_and_completed_ones_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmtx.tagger.fitting.MAX_LANDMARKS", 12)
+    inputs = world.inputs(completed=world.completed(range(50, 60)))
+    chosen = landmarks(inputs, np.array([55], np.int32))
+    assert len(chosen) == 12
+    assert set(range(50, 60)) <= set(chosen.tolist())
+
+
+def test_wrong_shapes_are_named(world: World) -> None:
+    tagger = zero_shot(world)
+    with pytest.raises(ShapeError, match="expected as many"):
+        tagger.predict(world.doc_vectors[:2], world.texts[:1])
+    with pytest.raises(ShapeError, match="train again"):
+        tagger.predict(world.doc_vectors[:1, :4], world.texts[:1])
+    with pytest.raises(ShapeError, match="training documents"):
+        Tagger.fit(world.inputs(completed={999: np.array([0], np.int32)}))
