@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lmtx.journal.changes import ChangeFeed
-from lmtx.journal.judgments import Judgments
+from lmtx.journal.pairs import Pairs
 from lmtx.journal.runs import Runs
 
 
-class Journal(Judgments, Runs, ChangeFeed):
+class Journal(Pairs, Runs, ChangeFeed):
     """Append-only record of documents, labels, judgments, decisions, runs, and what they amount to.
 
     What a method has returned from is durable: it survives a kill of the process and of the

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import insert, select
 
 from lmtx.errors import InputError, NotFoundError
 from lmtx.journal import schema as s
@@ -26,7 +24,10 @@ from lmtx.journal.store import (
     micros_now,
     to_micros,
 )
-from lmtx.types import Judgment, PairState, State
+from lmtx.types import Judgment
+
+if TYPE_CHECKING:
+    pass
 
 _INSERT = insert_sql("judgments", s.judgments.c.keys())
 _VERDICT_CODES = {verdict: code for code, verdict in enumerate(s.VERDICTS)}
@@ -164,236 +165,9 @@ class Judgments(Labels):
             keys,
         )
 
-    # Pairs as they stand
-
-    def pair_states(self, document_id: str) -> list[PairState]:
-        """List all pairs of a live document, in label order."""
-        return self.pair_states_of([document_id])[document_id]
-
-    def pair_states_of(self, document_ids: Iterable[str]) -> dict[str, list[PairState]]:
-        """List all pairs of each of these documents, in label order; none for an unknown document."""
-        ids = list(dict.fromkeys(document_ids))
-        states: dict[str, list[PairState]] = {id_: [] for id_ in ids}
-        p = s.pairs.c
-        with self._read() as conn:
-            for part in chunks(ids, CHUNK):
-                rows = conn.execute(
-                    select(
-                        s.documents.c.id,
-                        s.labels.c.id,
-                        p.state,
-                        p.verdict,
-                        p.probability,
-                        s.teachers.c.key,
-                        p.decision,
-                        s.decisions.c.reviewer,
-                    )
-                    .select_from(s.documents)
-                    .join(s.pairs, p.document_num == s.documents.c.num)
-                    .join(s.labels, s.labels.c.num == p.label_num)
-                    .outerjoin(s.teachers, s.teachers.c.num == p.teacher_num)
-                    .outerjoin(s.decisions, s.decisions.c.seq == p.decision_seq)
-                    .where(s.documents.c.id.in_(part))
-                    .order_by(p.document_num, p.label_num)
-                )
-                for document_id, label_id, state, verdict, probability, key, decision, reviewer in rows:
-                    states[document_id].append(
-                        PairState(
-                            document_id,
-                            label_id,
-                            s.STATES[state],
-                            None if verdict is None else s.VERDICTS[verdict],
-                            probability,
-                            key,
-                            None if decision is None else s.DECISIONS[decision],
-                            reviewer,
-                        )
-                    )
-        return states
-
-    def pair_counts(self) -> dict[State, int]:
-        """Count the live pairs in each state."""
-        with self._read() as conn:
-            counters = self._counters(conn)
-        return {state: counters.get(f"state:{state}", 0) for state in s.STATES}
-
-    def counts(self) -> dict[str, int]:
-        """Return the sizes of the workspace.
-
-        Returns
-        -------
-        dict
-            documents, train, held_out, reserve, test (live documents by role); completed,
-            gold_train, gold_test (live documents); labels; judged_pairs (live pairs with a
-            judgment that counts); judgments, decisions (records).
-        """
-        d = s.documents.c
-        with self._read() as conn:
-            counters = self._counters(conn)
-            roles = {
-                role: (int(n), int(completed or 0))
-                for role, n, completed in conn.execute(
-                    select(d.role, func.count(), func.sum(d.completed)).where(d.live == 1).group_by(d.role)
-                )
-            }
-            gold = {
-                split: int(n)
-                for split, n in conn.execute(
-                    select(d.split, func.count()).where(d.live == 1, d.has_gold == 1).group_by(d.split)
-                )
-            }
-            labels = conn.scalar(select(func.count()).select_from(s.labels).where(s.labels.c.live == 1)) or 0
-        return {
-            "documents": sum(n for n, _ in roles.values()),
-            **{role: roles.get(role, (0, 0))[0] for role in ("train", "held_out", "reserve", "test")},
-            "completed": sum(n for _, n in roles.values()),
-            "gold_train": gold.get("train", 0),
-            "gold_test": gold.get("test", 0),
-            "labels": labels,
-            "judged_pairs": counters.get("judged_pairs", 0),
-            "judgments": counters.get("judgments", 0),
-            "decisions": counters.get("decisions", 0),
-        }
-
-    def pairs_frame(self, *, teacher_key: str | None = None) -> pd.DataFrame:
-        """Return all live pairs, in row order of document and label.
-
-        Parameters
-        ----------
-        teacher_key : str, optional
-            Let only this teacher's judgments count; decisions stay.
-
-        Returns
-        -------
-        DataFrame
-            document_id, label_id, state, verdict, probability, teacher_key, round, decision,
-            reviewer; missing where a pair has no judgment or no decision (round: -1).
-        """
-        p = s.pairs.c
-        names = [
-            "document_num",
-            "label_num",
-            "verdict",
-            "probability",
-            "teacher_num",
-            "round",
-            "decision",
-            "decision_seq",
-        ]
-        columns = [p[name] for name in names]
-        with self._read() as conn:
-            document_ids = _names(conn, s.documents)
-            label_ids = _names(conn, s.labels)
-            teacher_keys = {num: key for num, key in conn.execute(select(s.teachers.c.num, s.teachers.c.key))}
-            reviewers = {
-                seq: reviewer
-                for seq, reviewer in conn.execute(
-                    select(s.decisions.c.seq, s.decisions.c.reviewer).join(
-                        s.pairs, p.decision_seq == s.decisions.c.seq
-                    )
-                )
-            }
-            table = _columns(conn, select(*columns).order_by(p.document_num, p.label_num), len(columns))
-            others = [key for key in teacher_keys.values() if key != teacher_key]
-            if teacher_key is not None and others:
-                table = self._only_teacher(conn, table, teacher_key)
-        document, label, verdict, probability, teacher, round_, decision, decision_seq = table
-        judged, decided = ~np.isnan(verdict), ~np.isnan(decision)
-        state = np.where(decided, decision, verdict + 2).astype(np.int64)
-        return pd.DataFrame(
-            {
-                "document_id": document_ids[document.astype(np.int64)],
-                "label_id": label_ids[label.astype(np.int64)],
-                "state": np.array(s.STATES, dtype=object)[state],
-                "verdict": _decode(verdict, judged, s.VERDICTS),
-                "probability": probability,
-                "teacher_key": _decode(
-                    teacher, judged, [teacher_keys.get(i) for i in range(max(teacher_keys, default=0) + 1)]
-                ),
-                "round": np.where(judged, round_, -1).astype(np.int32),
-                "decision": _decode(decision, decided, s.DECISIONS),
-                "reviewer": [None if np.isnan(seq) else reviewers[int(seq)] for seq in decision_seq]
-                if decided.any()
-                else np.full(len(document), None, dtype=object),
-            }
-        )
-
-    def _only_teacher(self, conn: Connection, table: list[Any], teacher_key: str) -> list[Any]:
-        """Put the newest judgments of one teacher in the place of the newest of all."""
-        j = s.judgments.c
-        teacher_num = conn.scalar(select(s.teachers.c.num).where(s.teachers.c.key == teacher_key))
-        names = ["document_hash", "label_hash", "verdict", "probability", "round"]
-        judged = pd.DataFrame(
-            dict(
-                zip(
-                    names,
-                    _columns(
-                        conn,
-                        select(j.document_hash_num, j.label_hash_num, j.verdict, j.probability, j.round)
-                        .where(j.teacher_num == (-1 if teacher_num is None else teacher_num))
-                        .order_by(j.seq),
-                        len(names),
-                    ),
-                    strict=True,
-                )
-            )
-        ).drop_duplicates(["document_hash", "label_hash"], keep="last")
-        for name, source in (("document", s.documents), ("label", s.labels)):
-            nums = _columns(conn, select(source.c.num, source.c.hash_num).where(source.c.live == 1), 2)
-            judged = judged.merge(pd.DataFrame({name: nums[0], f"{name}_hash": nums[1]}), on=f"{name}_hash")
-        judged["teacher"] = float(teacher_num or -1)
-        decided = ~np.isnan(table[6])
-        decisions = pd.DataFrame(
-            {
-                "document": table[0][decided],
-                "label": table[1][decided],
-                "decision": table[6][decided],
-                "decision_seq": table[7][decided],
-            }
-        )
-        merged = judged.merge(decisions, on=["document", "label"], how="outer").sort_values(
-            ["document", "label"]
-        )
-        order = [
-            "document",
-            "label",
-            "verdict",
-            "probability",
-            "teacher",
-            "round",
-            "decision",
-            "decision_seq",
-        ]
-        return [merged[name].to_numpy(dtype=np.float64) for name in order]
-
 
 def _verdict_code(judgment: Judgment) -> int:
     code = _VERDICT_CODES.get(judgment.verdict)
     if code is None:
         raise InputError(f"Unknown verdict {judgment.verdict!r}. Expected one of {', '.join(s.VERDICTS)}.")
     return code
-
-
-def _names(conn: Connection, table: Any) -> Any:
-    """Ids by number, as an object array."""
-    rows = conn.execute(select(table.c.num, table.c.id)).all()
-    names = np.full(max((num for num, _ in rows), default=0) + 1, None, dtype=object)
-    for num, id_ in rows:
-        names[num] = id_
-    return names
-
-
-def _columns(conn: Connection, statement: Any, n: int) -> list[Any]:
-    """Numbers of a query, column by column, float64 with NaN for null."""
-    parts = [
-        np.array([tuple(row) for row in rows], dtype=np.float64)
-        for rows in conn.execution_options(yield_per=50_000).execute(statement).partitions()
-    ]
-    table = np.concatenate(parts) if parts else np.empty((0, n))
-    return [table[:, i] for i in range(n)]
-
-
-def _decode(codes: Any, known: Any, names: Sequence[str | None]) -> Any:
-    """Names of codes, None where not known."""
-    lookup = np.array([*names, None], dtype=object)
-    return lookup[np.where(known, codes, len(names)).astype(np.int64)]
