@@ -13,6 +13,8 @@ from lmtx.cli.common import ConsoleProgress
 from lmtx.errors import InputError, LmtxError
 from lmtx.types import Progress
 
+ROOT = Path(__file__).resolve().parents[2]  # of the clone
+
 
 def register(app: typer.Typer) -> None:
     """Add these verbs."""
@@ -33,11 +35,10 @@ def start(
     from lmtx.config import find_workspace, home
     from lmtx.workspace import Workspace
 
-    root = Path(__file__).resolve().parents[2]
-    page = root / "app" / "main.py"
+    page = ROOT / "app" / "main.py"
     if not page.is_file():
         raise InputError(
-            f"{root}: the app is not there. `lmtx app` works from a clone of the project; the package "
+            f"{ROOT}: the app is not there. `lmtx app` works from a clone of the project; the package "
             "alone has the library and the other commands."
         )
     os.environ["LMTX_HOME"] = str(home().resolve())
@@ -49,7 +50,7 @@ def start(
                 make_demo(home() / "demo", progress)
         except LmtxError as error:  # the app is of use without the demo
             print(f"lmtx: the demo could not be made: {error}", file=sys.stderr)
-    os.chdir(root)  # where streamlit looks for .streamlit/config.toml
+    os.chdir(ROOT)  # where streamlit looks for .streamlit/config.toml
     arguments = [
         sys.executable,
         "-m",

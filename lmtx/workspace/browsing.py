@@ -234,7 +234,7 @@ def search(
         raise InputError(f"Search mode {mode!r} does not exist. Known: keyword, semantic.")
     vector = parts.encoder().encode([text], role="document")[0]
     index = parts.index()
-    if index is not None:
+    if index is not None and index.counts()["documents"]:
         filters: dict[str, Any] = {}
         if label_id is not None:
             filters = {str(state or "accepted"): label_id}

@@ -36,6 +36,7 @@ _encoders: dict[tuple[str, str], SentenceEncoder] = {}
 _encoders_lock = threading.Lock()
 
 _SYNC_EVERY_S = 5.0
+_LOOK_FOR_VECTORS_S = 30.0
 # Beyond that many texts without a vector, the background leaves the encoding to a job.
 _ENCODE_IN_BACKGROUND = 64
 
@@ -94,14 +95,17 @@ class Parts:
         self._closed = True
         if self._keeper is not None:
             self._keeper.stop()
-        with self._sync_lock, self._index_lock:
-            if self._index is not None:
-                self._index.close()
-                self._index = None
+        self._close_index()
         if self._cache is not None:
             self._cache.close()
             self._cache = None
         self.journal.close()
+
+    def _close_index(self) -> None:
+        with self._sync_lock, self._index_lock:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
 
     def update_settings(self, values: dict[str, Any]) -> Settings:
         """Change settings; see `Workspace.update_settings`."""
@@ -111,8 +115,11 @@ class Parts:
             if "encoder" in values:
                 encoder_key(changed.encoder)  # says what is wrong with a name before it is kept
             changed.save(self.folder)
+            encoder_changed = changed.encoder != self.settings.encoder
             self.settings = changed
             self.memory.clear()
+        if encoder_changed:
+            self._close_index()  # its vectors are the old encoder's; it opens anew with the other's key
         return changed
 
     # ---- kept values --------------------------------------------------------------------------
@@ -304,7 +311,7 @@ class Parts:
         with self._lock:
             before = self.memory.get("ended jobs", (None, None))[1]
             self.memory["ended jobs"] = (None, ended)
-        if before is not None and ended - before:
+        if before is None or ended - before:  # the first look starts to follow what was done meanwhile
             self.sync_soon()
         return jobs
 
@@ -332,6 +339,7 @@ class _Keeper:
 
     def _run(self) -> None:
         seen: object = None
+        waits_until = 0.0  # counting what has no vector is not for every five seconds
         while not self._stop.is_set():
             woken = self._wake.wait(timeout=_SYNC_EVERY_S)
             self._wake.clear()
@@ -339,9 +347,10 @@ class _Keeper:
                 return
             try:
                 head = self._parts.journal.head()
-                if head == seen or (not woken and self._busy()):
+                if head == seen or (not woken and (self._busy() or time.monotonic() < waits_until)):
                     continue
                 if self._waits_for_vectors():
+                    waits_until = time.monotonic() + _LOOK_FOR_VECTORS_S
                     continue
                 self._parts.sync_index(self._progress)
                 seen = head

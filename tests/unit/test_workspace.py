@@ -437,3 +437,68 @@ def test_a_moved_workspace_still_predicts(trained: Workspace, tmp_path: Path) ->
         assert [t.label_id for t in moved.predict([document])[0]] == [
             t.label_id for t in trained.predict([document])[0]
         ]
+
+
+# ---- the index ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def indexed(trained: Workspace, tmp_path: Path) -> Iterator[Workspace]:
+    """A copy of the trained demo that owns its index."""
+    import shutil
+
+    shutil.copytree(trained.folder, tmp_path / "indexed")
+    with Workspace.open(tmp_path / "indexed") as made:
+        made.sync_index()
+        yield made
+
+
+def wait_for(condition: object, timeout_s: float = 30.0) -> None:
+    import time
+
+    end = time.monotonic() + timeout_s
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "not within the time"
+        time.sleep(0.05)
+
+
+def test_the_index_holds_what_the_journal_does_and_answers(indexed: Workspace) -> None:
+    assert indexed.sync_index() == 0
+    assert indexed.status().index == "ready"
+    hits = indexed.search("ships at sea", mode="semantic", n=5)
+    assert len(hits) == 5
+    row = indexed.documents_page(state="proposed").items[0]
+    label_id = next(p.label_id for p in indexed.journal.pair_states(row.id) if p.state == "proposed")
+    found = indexed.search(row.title, mode="semantic", n=300, label_id=label_id, state="proposed")
+    assert row.id in {h.document_id for h in found}
+    assert len(indexed.document_detail(row.id).similar) == 5
+
+
+def test_a_decision_and_its_undo_reach_the_index_by_themselves(indexed: Workspace) -> None:
+    index = indexed._parts.index()
+    assert index is not None
+    item = indexed.next_documents(reviewer="Ada")[0]
+    document_id, label_id = item.document.id, item.candidates[-1].label_id
+    indexed.decide([Decision(document_id, label_id, "accept", "Ada")])
+    wait_for(lambda: label_id in (index.item(document_id) or {}).get("accepted", ()))
+    indexed.undo("Ada")  # the last accepted label is taken back
+    wait_for(lambda: not (index.item(document_id) or {}).get("accepted"))
+
+
+def test_two_processes_do_not_share_the_index(indexed: Workspace) -> None:
+    with Workspace.open(indexed.folder, own_index=None) as second:
+        assert second.sync_index() == 0
+        hits = second.search("ships at sea", mode="semantic", n=5)
+        assert [h.document_id for h in hits] == [
+            h.document_id for h in indexed.search("ships at sea", mode="semantic", n=5)
+        ]
+    from lmtx.errors import LockedError
+
+    with pytest.raises(LockedError, match="another process"):
+        Workspace.open(indexed.folder, own_index=True)
+
+
+def test_rebuilding_gives_the_same(indexed: Workspace) -> None:
+    before = [h.document_id for h in indexed.search("ships at sea", mode="semantic", n=5)]
+    assert indexed.rebuild_index() == 264 + 149
+    assert [h.document_id for h in indexed.search("ships at sea", mode="semantic", n=5)] == before
