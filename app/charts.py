@@ -139,7 +139,9 @@ def spread(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
     return figure
 
 
-def curve(frame: pd.DataFrame, title: str, *, metric: str, dark: bool = False) -> go.Figure:
+def curve(
+    frame: pd.DataFrame, title: str, *, metric: str, baseline: float | None = None, dark: bool = False
+) -> go.Figure:
     """Metric of each run in order of time, the promoted one marked.
 
     Parameters
@@ -150,6 +152,8 @@ def curve(frame: pd.DataFrame, title: str, *, metric: str, dark: bool = False) -
         The finding.
     metric : str
         Name on the axis.
+    baseline : float, optional
+        The same metric (fraction) where nothing is learned, drawn as a dotted line.
     dark : bool
         Theme.
     """
@@ -171,6 +175,17 @@ def curve(frame: pd.DataFrame, title: str, *, metric: str, dark: bool = False) -
     for run, value in zip(frame["run"][promoted], values[promoted], strict=True):
         figure.add_annotation(x=run, y=value, text="in use", showarrow=False, yshift=16)
     _frame(figure, title, dark, 280)
+    if baseline is not None:
+        figure.add_hline(y=100 * baseline, line={"color": colour("quiet", dark), "width": 1.2, "dash": "dot"})
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=100 * baseline,
+            text="nothing learned",
+            showarrow=False,
+            yshift=9,
+        )
     figure.update_xaxes(title_text="training", dtick=max(1, len(frame) // 10), showgrid=False)
     figure.update_yaxes(title_text=f"{_plain(metric)}, %", rangemode="tozero")
     return figure

@@ -45,6 +45,7 @@ def choose_system(place: DeltaGenerator, status: Status) -> str:
                 known,
                 format_func=SYSTEMS.__getitem__,
                 key="precision_system",
+                width=220,
                 label_visibility="collapsed",
             )
         )
@@ -150,13 +151,13 @@ def table_of_labels(quality: pd.DataFrame) -> str | None:
     view = pd.DataFrame(
         {
             "Label": shown["name"],
-            "Precision": shown["precision"],
+            "Precision": shown["precision"].round(3),
             "Interval": [
                 f"[{100 * low:.0f}, {100 * high:.0f}]" if n else ""
                 for low, high, n in zip(shown["low"], shown["high"], shown["n_predicted"], strict=True)
             ],
-            "Recall": shown["recall"],
-            "F1": shown["f1"],
+            "Recall": shown["recall"].round(3),
+            "F1": shown["f1"].round(3),
             "Support": shown["support"],
             "Given": shown["n_predicted"],
         }

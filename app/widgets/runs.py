@@ -62,14 +62,22 @@ def course(workspace: Workspace, status: Status, found: Sequence[Run], *, height
             else "How good the trainings are can be drawn once test documents with gold labels are there."
         )
         return
-    data = pd.DataFrame(rows)
     first, last = words.percent(rows[0]["value"]), words.percent(rows[-1]["value"])
-    title = (
-        f"First tag right: {last}"
-        if len(rows) == 1
-        else f"First tag right: from {first} to {last} over {len(rows)} trainings"
+    zero = computed.ranking_of(workspace, status, "zero-shot", now=True)
+    baseline = zero.get(METRIC) if zero else None
+    if len(rows) == 1:
+        layout.note(
+            f"One training so far: its first tag is right for {last} of the test documents; "
+            f"without any learning it is for {words.percent(baseline)}."
+        )
+        return
+    figure = charts.curve(
+        pd.DataFrame(rows),
+        f"First tag right: from {first} to {last} over {len(rows)} trainings",
+        metric="first tag right",
+        baseline=baseline,
+        dark=layout.dark(),
     )
-    figure = charts.curve(data, title, metric="first tag right", dark=layout.dark())
     figure.update_layout(height=height)
     st.plotly_chart(figure, theme=None, key="runs_course", config={"displayModeBar": False})
 

@@ -78,3 +78,8 @@ def number(label: str, help: str | None = None) -> Any:
 def share(label: str, help: str | None = None) -> Any:
     """Column of fractions drawn as bars, in percent."""
     return st.column_config.ProgressColumn(label, format="percent", min_value=0.0, max_value=1.0, help=help)
+
+
+def rounded(fraction: float | None) -> float | None:
+    """Round a fraction to what percent with one decimal shows."""
+    return None if fraction is None else round(fraction, 3)

@@ -91,7 +91,9 @@ def cost(workspace: Workspace, choice: Choice) -> None:
 
 
 def _figures(preview: TeachPreview) -> None:
-    time = f"about {words.duration(preview.seconds)}" if preview.seconds is not None else ""
+    time = ""
+    if preview.n_open and preview.seconds is not None:
+        time = f"about {words.duration(preview.seconds)}" if preview.seconds >= 1 else "under a second"
     layout.figures(
         [
             ("Pairs", words.count(preview.n_pairs), f"of {words.many(preview.n_documents, 'document')}"),

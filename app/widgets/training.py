@@ -110,6 +110,6 @@ def _row(number: int, run: Run, metrics: Mapping[str, float]) -> dict[str, Any]:
         "In use": "✓" if run.promoted else "",
         "When": words.ago(run.created),
         "Kind": {"cycle": "teach and train", "train": "train"}.get(run.kind, run.kind),
-        **{name: metrics.get(name) for name in METRICS},
+        **{name: table.rounded(metrics.get(name)) for name in METRICS},
         "Why": runs.why(run),
     }
