@@ -34,9 +34,9 @@ PAGES = {
     "": [("settings", "Settings", "settings")],
 }
 
-st.set_page_config(
-    page_title="LMTX Studio", page_icon=":material/sell:", layout="wide", initial_sidebar_state=236
-)
+# A file of ours: the browser would fetch a Material symbol for its tab from the internet.
+ICON = Path(__file__).with_name("icon.png")
+st.set_page_config(page_title="LMTX Studio", page_icon=str(ICON), layout="wide", initial_sidebar_state=236)
 layout.style()
 groups = {
     group: [

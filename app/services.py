@@ -25,7 +25,7 @@ ROLES: dict[Role, str] = {
 }
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=Workspace.close)
 def _open(folder: str) -> Workspace:
     """One open workspace a folder and server: it owns the index and the loaded models."""
     workspace = Workspace.open(folder)
@@ -33,10 +33,17 @@ def _open(folder: str) -> Workspace:
     return workspace
 
 
-@st.cache_resource(show_spinner=False)
-def warm_pool() -> WarmPool:
-    """One spare process that has imported what training needs, so that a retrain starts at once."""
+@st.cache_resource(show_spinner=False, on_release=WarmPool.close)
+def _warm_pool() -> WarmPool:
     return WarmPool(1)
+
+
+def warm_pool() -> WarmPool | None:
+    """Return the spare process that has imported what training needs, so that a retrain starts at once.
+
+    Screens that offer to train ask for it when they are drawn: it is ready when the button is pressed.
+    """
+    return _warm_pool()
 
 
 def preload(workspace: Workspace) -> None:

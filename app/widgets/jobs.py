@@ -117,16 +117,19 @@ def _track(job: Job) -> str:
         return '<div class="lx-track"><div class="lx-fill failed" style="width:100%"></div></div>'
     if job.state == "running" and not job.total:
         return '<div class="lx-track"><div class="lx-fill unknown"></div></div>'
-    done = 100 if job.state == "done" else 100 * job.done / job.total if job.total else 0
+    if job.state == "done":
+        return '<div class="lx-track"><div class="lx-fill done" style="width:100%"></div></div>'
+    done = 100 * job.done / job.total if job.total else 0
     return f'<div class="lx-track"><div class="lx-fill" style="width:{min(done, 100):.1f}%"></div></div>'
 
 
 def _detail(workspace: Workspace, job: Job) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
+    message = words.ago(job.ended) if job.state == "done" else job.message
     left.html(
         f'<div class="lx-job"><div class="lx-job-top"><span>{escape(NAMES.get(job.verb, job.verb))}</span>'
         f"<span>{escape(summary(job))}</span></div>{_track(job)}"
-        f'<div class="lx-job-detail">{escape(job.message)}</div></div>'
+        f'<div class="lx-job-detail">{escape(message)}</div></div>'
     )
     with right:
         if job.active:

@@ -38,7 +38,10 @@ def interval(found: Mapping[str, float], name: str) -> tuple[float, float] | Non
 def rankings(workspace: Workspace, status: Status, found: Sequence[Run]) -> dict[str, Mapping[str, float]]:
     """Return the metrics of the runs that are measured already; the others are measured meanwhile."""
     computed.measure_soon(workspace, status, found)
-    known = {run.id: computed.ranking_of(workspace, status, run.id, now=run.promoted) for run in found}
+    known = {
+        run.id: computed.ranking_of(workspace, status, run.id, now=run.promoted or run is found[0])
+        for run in found
+    }
     return {run_id: metrics for run_id, metrics in known.items() if metrics is not None}
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import services
 from app.widgets import errors, layout, runs, table, words
+from app.widgets.inert import escape
 from lmtx.types import Run
 from lmtx.workspace import Status, Workspace
 
@@ -51,6 +52,7 @@ def settings() -> dict[str, Any]:
 
 def start(workspace: Workspace, params: dict[str, Any], *, main: bool = True) -> None:
     """Draw the button that starts a training."""
+    services.warm_pool()
     busy = any(job.verb in ("train", "cycle", "demo") for job in services.active_jobs(workspace))
     if st.button(
         "Train now",
@@ -79,6 +81,11 @@ def runs_table(workspace: Workspace, status: Status) -> None:
         return
     layout.section("Runs", "choose one to use it, or to go back to it")
     st.html(f'<span class="lx-runs" data-runs="{len(found)}"></span>')
+    if not found[0].promoted and found[0].id != status.run_id:
+        st.html(
+            '<p class="lx-note"><span class="lx-unsure">Note.</span> The newest run is not in use. '
+            f"{escape(runs.why(found[0]))}</p>"
+        )
     known = runs.rankings(workspace, status, found)
     chosen = table.table(
         [_row(number, run, known.get(run.id, {})) for number, run in runs.numbered(found)],

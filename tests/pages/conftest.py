@@ -50,6 +50,8 @@ def taught(tmp_path_factory: pytest.TempPathFactory, small_corpus: Path) -> Path
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home without workspaces."""
     monkeypatch.setenv("LMTX_HOME", str(tmp_path))
+    # Importing torch in a spare process for each test would take minutes; jobs start without one too.
+    monkeypatch.setattr("app.services.warm_pool", lambda: None)
     yield tmp_path
     st.cache_resource.clear()
 
