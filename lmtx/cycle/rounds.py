@@ -237,7 +237,7 @@ def run_cycle(
             "cpu_s": cpu_s,
         },
         note=note,
-        progress=lambda message: cycle.tell(0.9, message),
+        progress=lambda message: cycle.tell(0.96, message),
         held_out=held_out,
     )
     progress(total, total, "Done")

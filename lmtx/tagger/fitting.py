@@ -33,6 +33,9 @@ from lmtx.types import FloatArray, IntArray, Pairs, Progress, no_progress
 MAX_VALIDATED = 1_000
 """Most completed documents over which weights are cross-validated; more hardly move them."""
 
+FEW_DOCUMENTS = 200
+"""The learned parts have half their fixed weight with this many documents judged by the evidence teacher."""
+
 _TOP_A_PART = 30
 _FOLDS = 3
 _LEXICAL_FACTORS = (1.0, 0.0, 0.5, 2.0)  # the fixed weights first
@@ -220,10 +223,21 @@ def _weigh(
             weights=dict(FIXED_WEIGHTS["evidence"]),
             basis=f"Fixed weights; from {MIN_COMPLETED} completed documents on they are cross-validated.",
         )
-    if kind == "evidence" or inputs.held_out is None or not len(inputs.held_out.pairs):
+    if kind == "evidence":
+        weights = _cautious(fixed, len(np.unique(inputs.pairs.document_idx)))
+        return replace(
+            tagger, weights=weights, basis="Fixed weights: no held-out verdicts to choose them on."
+        )
+    if inputs.held_out is None or not len(inputs.held_out.pairs):
         return replace(tagger, weights=fixed, basis="Fixed weights: no held-out verdicts to choose them on.")
     weights, basis, calibration = _weigh_on_held_out(tagger, inputs.held_out, parts, fixed)
     return replace(tagger, weights=weights, basis=basis, calibration=calibration)
+
+
+def _cautious(fixed: Weights, n_docs: int) -> Weights:
+    """Give what was learned less weight where it was learned from few documents."""
+    share = n_docs / (n_docs + FEW_DOCUMENTS)
+    return normalised({p: w * (1.0 if p in ZERO_SHOT_PARTS else share) for p, w in fixed.items()})
 
 
 def _validation(candidates: Candidates, parts: Sequence[str], weights: Weights) -> dict[str, float]:

@@ -76,7 +76,11 @@ def test_without_anything_learned_it_is_the_zero_shot_ranking(world: World) -> N
 def test_the_evidence_teacher_has_fixed_weights_whatever_is_held_out(world: World) -> None:
     held = HeldOut(world.texts[TEST], world.doc_vectors[TEST], world.judged(range(60)))
     tagger = Tagger.fit(world.inputs(teacher="evidence", held_out=held))
-    assert tagger.weights == pytest.approx(FIXED_WEIGHTS["evidence"])
+    fixed = FIXED_WEIGHTS["evidence"]
+    assert tagger.weights["dense"] / tagger.weights["bm25_document"] == pytest.approx(
+        fixed["dense"] / fixed["bm25_document"]
+    )
+    assert tagger.weights["student"] < fixed["student"]  # a hundred documents are few
     assert tagger.calibration is None
 
 
