@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lmtx.config import find_workspace, home, remember_workspace
 from lmtx.errors import LmtxError, NotFoundError
 from lmtx.jobs import Job, WarmPool
 from lmtx.types import Role
-from lmtx.workspace import Status, Workspace, WorkspaceInfo
+from lmtx.workspace import Workspace, WorkspaceInfo
 
 ROLES: dict[Role, str] = {
     "train": "to learn from",
@@ -150,13 +150,6 @@ def reviewer(workspace: Workspace) -> str:
     return state.REVIEWER.get() or workspace.settings.reviewer or "reviewer"
 
 
-def status(workspace: Workspace) -> Status:
-    """State of the workspace."""
-    return workspace.status()
-
-
-def after(workspace: Workspace, finished: Callable[[], None] | None = None) -> None:
+def after(workspace: Workspace) -> None:
     """Catch up with what a job wrote: the index in the background."""
     workspace.sync_soon()
-    if finished is not None:
-        finished()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -77,19 +76,7 @@ def param(name: str) -> str | None:
     return value or None
 
 
-def set_param(name: str, value: str | None) -> None:
-    """Put a query parameter into the page's address, so that the view has a link."""
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value
-
-
-def link(page: str, **params: str) -> str:
-    """Address of a page, relative to the app's root."""
-    return f"/{page}?{urlencode(params)}" if params else f"/{page}"
-
-
 def go(page: str, **params: str) -> None:
     """Open a page, with query parameters; does not return."""
+    st.query_params.clear()  # switching to the page one is on would keep them
     st.switch_page(f"../pages/{page}.py", query_params=params or None)

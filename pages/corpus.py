@@ -32,7 +32,13 @@ with errors.shown():
         st.stop()
     views = ["Browse", "Search", "Upload"]
     view = st.segmented_control(
-        "View", views, default="Browse", required=True, key="corpus_view", label_visibility="collapsed"
+        "View",
+        views,
+        default="Browse",
+        required=True,
+        key="corpus_view",
+        persist_state="session",
+        label_visibility="collapsed",
     )
     if view == "Upload":
         importing.panel(workspace, "corpus")

@@ -38,6 +38,7 @@ with errors.shown():
         default="Browse",
         required=True,
         key="labels_view",
+        persist_state="session",
         label_visibility="collapsed",
     )
     if view == "Upload":

@@ -10,7 +10,7 @@ import streamlit as st
 from app import services, state
 from app.widgets import inert, layout, table, words
 from app.widgets.inert import escape, shorten
-from lmtx.types import Label, Role
+from lmtx.types import Decision, Label, Role
 from lmtx.workspace import Example, Hit, LabelDetail, PairDetail, Tag, Workspace
 
 SIGNS = {
@@ -32,15 +32,24 @@ def sign(kind: str) -> str:
 def documents(workspace: Workspace) -> None:
     """Draw the documents with filters, paged on the server."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        query = st.text_input("Words in title or text", key="corpus_query", type="search", width=300)
+        query = st.text_input(
+            "Words in title or text",
+            key="corpus_query",
+            persist_state="session",
+            type="search",
+            width=300,
+        )
         role = st.selectbox(
             "Used",
             [_ANY, *get_args(Role)],
             format_func=lambda r: services.ROLES.get(r, r),
             key="corpus_role",
+            persist_state="session",
             width=160,
         )
-        reviewed = st.selectbox("Reviewed", [_ANY, "yes", "no"], key="corpus_reviewed", width=110)
+        reviewed = st.selectbox(
+            "Reviewed", [_ANY, "yes", "no"], key="corpus_reviewed", persist_state="session", width=110
+        )
     filters: dict[str, Any] = {
         "query": query or "",
         "role": None if role == _ANY else role,
@@ -64,6 +73,7 @@ def documents(workspace: Workspace) -> None:
         ],
         [row.id for row in rows],
         key=f"corpus_table_{page}",
+        opens=True,
         columns={
             "Title": st.column_config.TextColumn(width="medium"),
             "Text": st.column_config.TextColumn(width="large"),
@@ -91,6 +101,7 @@ def hits(found: Sequence[Hit], *, key: str) -> None:
         ],
         [h.document_id for h in found],
         key=key,
+        opens=True,
         columns={
             "Title": st.column_config.TextColumn(width="medium"),
             "Text": st.column_config.TextColumn(width="large"),
@@ -110,6 +121,7 @@ def examples(found: Sequence[Example], *, key: str, none: str) -> None:
         [{"Title": e.title or shorten(e.snippet, 60), "Text": e.snippet} for e in found],
         [e.document_id for e in found],
         key=key,
+        opens=True,
         columns={
             "Title": st.column_config.TextColumn(width="medium"),
             "Text": st.column_config.TextColumn(width="large"),
@@ -133,12 +145,30 @@ def document(workspace: Workspace, document_id: str) -> None:
             "reviewed" if detail.completed else "not reviewed",
         ]
         layout.note(" · ".join(facts))
+        _history(workspace, detail.history)
     with right:
         tags(detail.predictions, title="Tags by the tagger")
         layout.section("Judged labels")
         _pairs(detail.pairs)
     layout.section("Similar documents", "by meaning")
     hits(detail.similar, key="similar")
+
+
+def _history(workspace: Workspace, history: Sequence[Decision]) -> None:
+    """Draw what people decided of a document, newest first."""
+    if not history:
+        return
+    layout.section("Decisions", "newest first")
+    lines = []
+    for decision in history[:8]:
+        label = workspace.journal.label(decision.label_id) if decision.label_id else None
+        what = label.name if label else decision.label_id or "the whole document"
+        lines.append(
+            f'<div class="lx-pred-top"><span dir="auto">{escape(decision.action)}: {escape(what)}</span>'
+            f'<span class="lx-note">{escape(decision.reviewer)}, {escape(words.ago(decision.at))}</span>'
+            "</div>"
+        )
+    st.html("".join(lines))
 
 
 def tags(found: Sequence[Tag], *, title: str) -> None:
@@ -196,11 +226,20 @@ def labels(workspace: Workspace) -> None:
     """Draw the label set, paged on the server."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         query = st.text_input(
-            "Words in name, alias or definition", key="labels_query", type="search", width=300
+            "Words in name, alias or definition",
+            key="labels_query",
+            persist_state="session",
+            type="search",
+            width=300,
         )
         sorts = {"name": "Name", "gold": "Gold", "accepted": "Accepted", "proposed": "Proposed"}
         sort = st.selectbox(
-            "Sort by", list(sorts), format_func=sorts.__getitem__, key="labels_sort", width=140
+            "Sort by",
+            list(sorts),
+            format_func=sorts.__getitem__,
+            key="labels_sort",
+            persist_state="session",
+            width=140,
         )
     filters: dict[str, Any] = {
         "query": query or "",
@@ -226,6 +265,7 @@ def labels(workspace: Workspace) -> None:
         ],
         [row.id for row in rows],
         key=f"labels_table_{page}_{sort}",
+        opens=True,
         columns={
             "Name": st.column_config.TextColumn(width="medium"),
             "Definition": st.column_config.TextColumn(width="large"),

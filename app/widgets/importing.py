@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import services, state
 from app.widgets import errors, jobs, layout, words
-from app.widgets.inert import escape
+from app.widgets.inert import escape, markdown
 from lmtx.ingest import ColumnMap, Preview, allowed_path
 from lmtx.workspace import Workspace
 
@@ -76,7 +76,7 @@ def _source(workspace: Workspace, kind: Kind) -> Path | None:
             "Larger than 200 MB? Name an import folder in the settings, and files in it are read by path."
         )
         return None
-    typed = st.text_input(f"or a path in {folder}", key=f"path_{kind}")
+    typed = st.text_input(f"or a path in {markdown(folder)}", key=f"path_{kind}")
     if not typed:
         return None
     with errors.shown():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import state
-from app.widgets.inert import escape, markdown
+from app.widgets.inert import escape
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -117,28 +116,6 @@ def what_is(term: str, text: str) -> None:
         st.markdown(text)
 
 
-def tag_line(names: list[str], *, more: int = 0) -> str:
-    """HTML of a line of label names."""
-    rest = f'<span class="lx-note">and {more} more</span>' if more > 0 else ""
-    return "".join(f'<span class="lx-tag" dir="auto">{escape(n)}</span>' for n in names) + rest
-
-
 def flash(text: str) -> None:
     """Show a sentence once, after the coming rerun."""
     state.FLASH.set(text)
-
-
-def confirm(title: str, consequence: str, verb: str, do: Callable[[], None]) -> None:
-    """Ask once before what cannot be undone, in a dialog that says what it will do."""
-
-    @st.dialog(title)
-    def ask() -> None:
-        st.write(markdown(consequence))
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            if st.button("Keep", key="confirm_keep"):
-                st.rerun()
-            if st.button(verb, type="primary", key="confirm_do"):
-                do()
-                st.rerun()
-
-    ask()

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app import state
 from app.widgets import layout, words
 
 PAGE_SIZE = 25
@@ -28,7 +29,7 @@ def pager(total: int, *, key: str, page_size: int = PAGE_SIZE, what: str = "row"
     if pages == 1:
         return 0
     with right.container(horizontal=True, horizontal_alignment="right"):
-        chosen = st.pagination(pages, key=f"{key}_{pages}", max_visible_pages=5)
+        chosen = st.pagination(pages, key=f"{key}_{pages}", max_visible_pages=5, persist_state="session")
     return int(chosen) - 1
 
 
@@ -39,6 +40,7 @@ def table(
     key: str,
     columns: Mapping[str, Any] | None = None,
     height: int | None = None,
+    opens: bool = False,
 ) -> str | None:
     """Draw a table and return the id of the row that was clicked, if any.
 
@@ -54,11 +56,14 @@ def table(
         Column -> `st.column_config` entry.
     height : int, optional
         In pixels.
+    opens : bool
+        Whether a row opens another screen: then coming back finds nothing chosen.
     """
+    opened = state.Key[int](f"lmtx.opened.{key}", 0)
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     event = st.dataframe(
         frame,
-        key=key,
+        key=f"{key}_{opened.get()}" if opens else key,
         hide_index=True,
         width="stretch",
         height=height or "auto",
@@ -67,6 +72,8 @@ def table(
         selection_mode="single-cell",
     )
     chosen = event.selection.cells
+    if opens and chosen:
+        opened.set(opened.get() + 1)
     return ids[chosen[0][0]] if chosen and chosen[0][0] < len(ids) else None
 
 
