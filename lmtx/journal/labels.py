@@ -17,6 +17,8 @@ from lmtx.types import Label, State
 
 LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "proposed", "declined"]
 PairSort = Literal["document", "probability"]
+# Worded so that SQLite looks up the few labels that another condition names, not all live ones.
+_LIVE = s.labels.c.live + 0 == 1
 
 
 class Labels(Documents):
@@ -198,7 +200,7 @@ class Labels(Documents):
         parent = select(x.num).where(x.id == id).scalar_subquery()
         under = select(s.label_parents.c.label_num).where(s.label_parents.c.parent_num == parent)
         with self._read() as conn:
-            return read_labels(conn, x.live == 1, x.num.in_(under), order=(x.name_key, x.num))
+            return read_labels(conn, _LIVE, x.num.in_(under), order=(x.name_key, x.num))
 
     def labels_page(
         self,
@@ -230,7 +232,8 @@ class Labels(Documents):
             .exists()
         )
         with self._read() as conn:
-            conditions: list[Any] = [x.live == 1]
+            few = bool(parent) or bool(query.strip())
+            conditions: list[Any] = [_LIVE if few else x.live == 1]
             if parent == "":
                 conditions.append(not_(has_parent))
             elif parent is not None:

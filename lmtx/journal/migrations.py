@@ -33,7 +33,8 @@ _ONE: Final = [
     f"completed SMALLINT NOT NULL DEFAULT 0, {_STATES}, changed BIGINT NOT NULL)",
     "CREATE INDEX documents_hash ON documents (hash_num)",
     "CREATE INDEX documents_changed ON documents (changed, num)",
-    "CREATE INDEX documents_role ON documents (live, role, completed)",
+    # Not by `live`: without statistics SQLite would take such an index for every look-up of some ids.
+    "CREATE INDEX documents_completed ON documents (completed, role)",
     "CREATE TABLE gold (document_num BIGINT NOT NULL, label_num BIGINT NOT NULL, "
     "PRIMARY KEY (document_num, label_num)) {clustered}",
     "CREATE TABLE label_records (seq {key}, label_num BIGINT NOT NULL, kind TEXT NOT NULL, hash TEXT, "

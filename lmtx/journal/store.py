@@ -207,7 +207,8 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self._pid = os.getpid()
-        self._writing = threading.RLock()
+        self._writing = threading.Lock()
+        self._writer: int | None = None
         self._engine = _engine(url)
         # Numbers of ids and hashes never change, so what was once read may be kept.
         self._nums: dict[str, dict[str, int]] = {"documents": {}, "labels": {}, "hashes": {}, "teachers": {}}
@@ -239,7 +240,8 @@ class Store:
         if os.getpid() != self._pid:
             # The parent's connections must not be closed from here, only forgotten.
             self._engine.dispose(close=False)
-            self._writing = threading.RLock()
+            self._writing = threading.Lock()
+            self._writer = None
             self._pid = os.getpid()
         return self._engine.connect().execution_options(**{_WRITE: write})
 
@@ -266,12 +268,21 @@ class Store:
     @contextmanager
     def _write(self) -> Iterator[Transaction]:
         """One transaction: when the block ends without error, it is durable."""
+        if self._writer == threading.get_ident():
+            raise RuntimeError(
+                "The journal was written to inside one of its own transactions (say, by the iterator of an "
+                "import or its progress callback), which would wait for itself. Write before or after it."
+            )
         # Threads of one process queue here, not in SQLite's slower busy handler.
         with self._guard(), self._writing:
-            with self._connect(write=True) as conn, conn.begin():
-                transaction = Transaction(conn)
-                yield transaction
-                transaction.flush()
+            self._writer = threading.get_ident()
+            try:
+                with self._connect(write=True) as conn, conn.begin():
+                    transaction = Transaction(conn)
+                    yield transaction
+                    transaction.flush()
+            finally:
+                self._writer = None
             for action in transaction.on_commit:
                 action()
 

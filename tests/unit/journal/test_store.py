@@ -4,6 +4,7 @@ import multiprocessing
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -145,3 +146,16 @@ def test_query_words(text: str, found: list[list[str]]) -> None:
 def test_searchable_is_frozen() -> None:
     # FTS5 forgets an old text only if it is shown exactly what it was given: see `fulltext`.
     assert searchable("Äpfel & Straße ½ 東京 İstanbul\x00") == "apfel & strasse 1⁄2  東  京  istanbul "
+
+
+def test_writing_inside_a_write_is_refused_at_once(tmp_path: Path) -> None:
+    journal = Journal(f"sqlite:///{tmp_path}/j.db")
+
+    def documents() -> Iterator[Document]:
+        yield Document("a", "", "a")
+        journal.put_labels([Label("x", "X")])
+
+    with pytest.raises(RuntimeError, match="inside one of its own"):
+        journal.put_documents(documents(), lambda d: "train")
+    assert journal.put_labels([Label("x", "X")]).added == 1
+    assert journal.counts()["documents"] == 0

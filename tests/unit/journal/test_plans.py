@@ -1,0 +1,79 @@
+"""What is done for every batch and every click must not read whole tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from lmtx.journal import Journal
+from lmtx.types import Decision, Document, Judgment, Label
+
+DOCUMENTS = [Document(f"d{i}", f"title {i}", f"text {i}", labels=("l0",)) for i in range(30)]
+LABELS = [Label(f"l{i}", f"name {i}") for i in range(5)]
+WHOLE = (
+    "SCAN documents",
+    "SCAN document_records",
+    "SCAN pairs",
+    "SCAN judgments",
+    "SCAN decisions",
+    "SCAN standing",
+)
+
+
+def judgment(document: Document, label: Label) -> Judgment:
+    return Judgment(document.id, label.id, "yes", 0.5, "k", document.hash, label.hash)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = Journal(f"sqlite:///{tmp_path}/j.db")
+    journal.put_documents(DOCUMENTS, lambda d: "train")
+    journal.put_labels(LABELS)
+    journal.append_judgments(
+        [Judgment(d.id, x.id, "yes", 0.5, "k", d.hash, x.hash) for d in DOCUMENTS for x in LABELS]
+    )
+    journal.append_decisions([Decision("d1", "l1", "accept", "ann", batch="b")])
+    return journal
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda j: j.append_judgments(
+            [Judgment(d.id, LABELS[0].id, "no", 0.5, "k", d.hash, LABELS[0].hash) for d in DOCUMENTS[:9]]
+        ),
+        lambda j: j.append_decisions(
+            [Decision("d2", "l1", "accept", "ann"), Decision("d2", None, "complete", "ann")]
+        ),
+        lambda j: j.retract("ann", batch="b"),
+        lambda j: j.last_undoable("ann"),
+        lambda j: j.decisions(document_id="d1", standing=True),
+        lambda j: j.decisions(reviewer="ann"),
+        lambda j: j.pair_states("d1"),
+        lambda j: j.documents_by_id(["d1", "d2"]),
+        lambda j: j.document_row("d1"),
+        lambda j: j.label_pairs("l1", "proposed"),
+        lambda j: j.label_row("l1"),
+        lambda j: j.pair_counts(),
+        lambda j: j.changes_after(j.head()),
+        lambda j: j.known_verdicts("k", [DOCUMENTS[0].hash]),
+        lambda j: j.documents_page(completed=True),
+    ],
+)
+def test_nothing_is_read_whole(journal: Journal, action: Callable[[Journal], object]) -> None:
+    plans: dict[str, list[str]] = {}
+
+    @event.listens_for(journal._engine, "before_cursor_execute")
+    def explain(conn, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
+        if statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE")) and not many:
+            rows = conn.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            plans[statement] = [row[3] for row in rows]
+
+    action(journal)
+    assert plans
+    for statement, plan in plans.items():
+        whole = [step for step in plan if step.startswith(WHOLE) and "USING" not in step]
+        assert not whole, f"{statement}\n{plan}"
