@@ -377,9 +377,14 @@ def phase_of(message: str) -> str:
 _WORKER = [sys.executable, "-m", "lmtx.worker"]
 
 
+def spare_cores() -> int:
+    """Cores that long work may use: one is left to the app."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
 def worker_environment() -> dict[str, str]:
     """Environment of a job's process: one core is left to the app, nothing is fetched or reported."""
-    threads = str(max(1, (os.cpu_count() or 2) - 1))
+    threads = str(spare_cores())
     package = str(Path(__file__).resolve().parent.parent)
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return {

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from lmtx.errors import InputError, JobCancelled, LmtxError
-from lmtx.jobs import READERS, VERBS, JobProgress, JobStore
+from lmtx.jobs import READERS, VERBS, JobProgress, JobStore, spare_cores
 from lmtx.types import Progress, now
 from lmtx.workspace import Workspace
 
@@ -123,9 +123,8 @@ def _stop_on_signal(progress: JobProgress) -> None:
 def _be_polite() -> None:
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICENESS)
-    threads = max(1, (os.cpu_count() or 2) - 1)
     if "torch" in sys.modules:  # a job that never trains must not pay for importing it
-        sys.modules["torch"].set_num_threads(threads)
+        sys.modules["torch"].set_num_threads(spare_cores())
 
 
 def _warm() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from lmtx.encoder import encoder_key
 from lmtx.errors import InputError, NothingToDoError
+from lmtx.jobs import spare_cores
 from lmtx.types import CorpusView, FloatArray, IntArray, Progress, Run, no_progress
 from lmtx.workspace import importing, measuring
 from lmtx.workspace.models import TeachPreview
@@ -169,7 +172,17 @@ def _inputs(parts: Parts) -> CycleInputs:
         label_vectors=parts.label_vectors,
         seed=parts.settings.seed,
         top_k=parts.settings.top_k,
+        threads=spare_cores(),
     )
+
+
+@contextmanager
+def _modest() -> Iterator[None]:
+    """Leave a core to the app: small matrices gain nothing from the last one, and waiting for it burns it."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(spare_cores()):
+        yield
 
 
 def train(parts: Parts, progress: Progress, config: dict[str, Any]) -> Run:
@@ -178,7 +191,8 @@ def train(parts: Parts, progress: Progress, config: dict[str, Any]) -> Run:
 
     _needs(parts.corpus())
     try:
-        return train_once(_inputs(parts), progress, **config)
+        with _modest():
+            return train_once(_inputs(parts), progress, **config)
     except TypeError as error:
         if "unexpected keyword" in str(error):  # a setting of that name does not exist
             raise InputError(f"Training setting: {error}. Known: {', '.join(_settings())}.") from error
@@ -206,14 +220,15 @@ def cycle(
     parts.embed_all(progress)
     loaded = load(parts, teacher)
     register(parts, loaded)
-    return run_cycle(
-        _inputs(parts),
-        loaded,
-        rounds=rounds or parts.settings.rounds,
-        limit_docs=limit_docs,
-        seed=seed,
-        progress=progress,
-    )
+    with _modest():
+        return run_cycle(
+            _inputs(parts),
+            loaded,
+            rounds=rounds or parts.settings.rounds,
+            limit_docs=limit_docs,
+            seed=seed,
+            progress=progress,
+        )
 
 
 def promote(parts: Parts, run_id: str) -> None:
