@@ -52,6 +52,7 @@ class Data:
     encoder_key: str
 
     def of(self, documents: Sequence[Document]) -> FloatArray:
+        """Return vectors of documents."""
         return np.stack([self.vectors[d.id] for d in documents])
 
 
@@ -82,6 +83,7 @@ class Table:
         calls: int | None = None,
         note: str = "",
     ) -> None:
+        """Add the figures of one seed, and say them."""
         row = self.rows.setdefault((group, system), Row(group, system))
         for test, values in figures.items():
             row.figures.setdefault(test, []).append(values)
@@ -96,6 +98,7 @@ class Table:
         print(f"  {group} | {system}: {shown} {note}", file=sys.stderr, flush=True)
 
     def markdown(self, test: str) -> str:
+        """Write the means over seeds on one test set."""
         lines = [
             "| verdicts | system | " + " | ".join(SHOWN) + " | SE P@1, R@10 | CPU s | teacher calls |",
             "|---|---|" + "---|" * len(SHOWN) + "---|---|---|",
@@ -110,6 +113,7 @@ class Table:
         return "\n".join(lines)
 
     def json(self) -> list[dict[str, object]]:
+        """Return all rows with all seeds."""
         return [vars(row) for row in self.rows.values()]
 
 
@@ -204,6 +208,7 @@ class Bench:
         self.gold = {name: gold_matrix(documents, self.column) for name, documents in data.tests.items()}
 
     def teacher(self, spec: str):
+        """Make a teacher over this corpus."""
         view = self.journal.corpus()
         context = TeacherContext(
             corpus=view,
@@ -222,6 +227,7 @@ class Bench:
         return found
 
     def tagger(self, run) -> Tagger:
+        """Load the tagger of a run."""
         return Tagger.load(self.inputs.folder / run.folder)
 
 
@@ -277,7 +283,7 @@ def zero_shot_rows(bench: Bench, table: Table) -> None:
 def learned_rows(
     bench: Bench, table: Table, group: str, spec: str, rounds: int, completed: Sequence[int]
 ) -> None:
-    """A cycle with a teacher, then documents that a simulated person completes."""
+    """Run a cycle with a teacher, then train on documents that a simulated person completes."""
     start = time.process_time()
     report = run_cycle(bench.inputs, bench.teacher(spec), rounds)
     cpu = time.process_time() - start
@@ -312,7 +318,7 @@ def _pair(scored: Scored):
 
 
 def complete(bench: Bench, tagger: Tagger, n: int, done: list[str]) -> None:
-    """Let a simulated person settle n more random training documents: the shown candidates, then what is missing."""
+    """Let a simulated person settle n more random documents: shown candidates, then what is missing."""
     rng = np.random.default_rng(bench.seed + 1000)
     order = [d for d in (bench.train[i] for i in rng.permutation(len(bench.train))) if d.id not in set(done)]
     gold = bench.journal.gold("train")

@@ -29,7 +29,7 @@ from lmtx.tagger.terms import TermVectors
 from lmtx.types import Decision, Document, Judgment, Label
 
 Rows = list[tuple[str, str, str]]
-_SYLLABLES = "ba be bi bo da de di do ka ke ki ko la le li lo ma me mi mo na ne ni no".split()
+_SYLLABLES = [c + v for c in "bdklmn" for v in "aeio"]
 
 
 def words(rng: np.random.Generator, n: int) -> str:
@@ -81,7 +81,9 @@ def cycle() -> Rows:
         start, wall = time.process_time(), time.perf_counter()
         report = run_cycle(bench.inputs, teacher, 4)
         cpu, wall = time.process_time() - start, time.perf_counter() - wall
-        what = f"cycle, {report.n_documents} documents x 579 labels, {len(report.rounds)} rounds, judging and journal"
+        what = (
+            f"cycle, {report.n_documents} documents x 579 labels, {len(report.rounds)} rounds, with judging"
+        )
         rows: Rows = [(what, f"{cpu:.1f} CPU s, {wall:.1f} s", "30 CPU s")]
         view = bench.journal.corpus()
         training = training_set(bench.journal, view)

@@ -36,6 +36,7 @@ MAX_VALIDATED = 1_000
 FEW_DOCUMENTS = 200
 """The learned parts have half their fixed weight with this many documents judged by the evidence teacher."""
 
+_MAX_SCORES = 25_000_000  # cross-validated scores of one part that are held at once (100 MB)
 _TOP_A_PART = 30
 _FOLDS = 3
 _LEXICAL_FACTORS = (1.0, 0.0, 0.5, 2.0)  # the fixed weights first
@@ -111,9 +112,10 @@ def _validated(inputs: TrainingInputs) -> IntArray:
     rows = np.array(sorted(r for r, labels in inputs.completed.items() if len(labels)), dtype=np.int32)
     if len(rows) < MIN_COMPLETED:
         return rows[:0]
-    if len(rows) > MAX_VALIDATED:
+    most = max(MIN_COMPLETED, min(MAX_VALIDATED, _MAX_SCORES // len(inputs.labels)))
+    if len(rows) > most:
         rng = np.random.default_rng(inputs.seed)
-        rows = np.sort(rng.choice(rows, MAX_VALIDATED, replace=False))
+        rows = np.sort(rng.choice(rows, most, replace=False))
     return rows
 
 

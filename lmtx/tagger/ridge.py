@@ -166,7 +166,7 @@ class KernelRidge:
         return sorted(found, key=lambda pair: -pair[1])
 
     def save(self, folder: Path) -> None:
-        """Write `ridge.npz` and `terms.npz` into the folder; vectors in half precision."""
+        """Write `ridge.npz` and `terms.npz` into the folder; vectors and coefficients in half precision."""
         folder.mkdir(parents=True, exist_ok=True)
         self.terms.save(folder / "terms.npz")
         arrays: dict[str, Any] = {
@@ -176,7 +176,7 @@ class KernelRidge:
             **_parts("rows", self.term_rows),
         }
         if self.coefficients is not None:
-            arrays["coefficients"] = self.coefficients.astype(np.float32)
+            arrays["coefficients"] = self.coefficients.astype(np.float16)
         else:
             assert self.inverse is not None
             arrays["inverse"] = self.inverse
@@ -196,7 +196,7 @@ class KernelRidge:
                 _csr("rows", data),
                 data["vectors"].astype(np.float32),
                 data["labels"],
-                data["coefficients"] if has_coefficients else None,
+                data["coefficients"].astype(np.float32) if has_coefficients else None,
                 None if has_coefficients else data["inverse"],
                 None if has_coefficients else _csr("targets", data),
                 int(facts["n_labels"]),

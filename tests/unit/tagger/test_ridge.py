@@ -59,7 +59,7 @@ def test_both_forms_score_alike(tmp_path: Path) -> None:
     for ridge in (wide, narrow):
         ridge.save(tmp_path / str(ridge.n_labels))
         loaded = KernelRidge.load(tmp_path / str(ridge.n_labels))
-        np.testing.assert_allclose(loaded.scores(texts, vectors), ridge.scores(texts, vectors), atol=2e-3)
+        np.testing.assert_allclose(loaded.scores(texts, vectors), ridge.scores(texts, vectors), atol=5e-3)
 
 
 def test_labels_nobody_wants_score_zero() -> None:
