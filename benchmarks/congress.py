@@ -1,4 +1,4 @@
-"""The comparison table on congress: `LMTX_DATA=... python benchmarks/congress.py [--seeds 3] [--docs 4000]`."""
+"""The comparison table on congress: `LMTX_DATA=... python benchmarks/congress.py [--seeds 3]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison table on debtags: `LMTX_DATA=... python benchmarks/debtags.py [--seeds 3] [--docs 4000]`."""
+"""The comparison table on debtags: `LMTX_DATA=... python benchmarks/debtags.py [--seeds 3]`."""
 
 from __future__ import annotations
 
