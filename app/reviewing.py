@@ -12,11 +12,13 @@ import streamlit as st
 
 from app import services, state
 from lmtx.errors import LmtxError
-from lmtx.review.models import Policy, ReviewItem
+from lmtx.review.models import Candidate, Policy, ReviewItem
 from lmtx.types import Action, Decision, PairState
 from lmtx.workspace import Workspace
 
 P = ParamSpec("P")
+KEYS = 9
+"""Candidates that a number key can reach."""
 
 
 def reported(do: Callable[P, None]) -> Callable[P, None]:
@@ -34,12 +36,20 @@ def reported(do: Callable[P, None]) -> Callable[P, None]:
     return safely
 
 
+def shown(item: ReviewItem) -> list[Candidate]:
+    """Return the candidates that have a number key: what was said yes to or decided, then the best ranked."""
+    said = [c for c in item.candidates if c.verdict == "yes" or c.decision is not None]
+    rest = [c for c in item.candidates if c.verdict != "yes" and c.decision is None]
+    kept = {c.label_id for c in [*said, *rest][:KEYS]}
+    return [c for c in item.candidates if c.label_id in kept]
+
+
 @dataclass(frozen=True)
 class Standing:
     """What stands of the open document's labels.
 
     accepted, rejected : ids of labels decided by people
-    added : ids of accepted labels that are no candidates
+    added : ids of accepted labels that have no number key
     """
 
     accepted: frozenset[str]
@@ -50,11 +60,10 @@ class Standing:
     def of(cls, item: ReviewItem, pairs: list[PairState]) -> Standing:
         """Read it from the pairs of the document."""
         accepted = frozenset(p.label_id for p in pairs if p.decision == "accept")
-        shown = {c.label_id for c in item.candidates}
         return cls(
             accepted,
             frozenset(p.label_id for p in pairs if p.decision == "reject"),
-            tuple(sorted(accepted - shown)),
+            tuple(sorted(accepted - {c.label_id for c in shown(item)})),
         )
 
 
@@ -101,7 +110,7 @@ def remove(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> 
 def complete(workspace: Workspace, item: ReviewItem) -> None:
     """Settle the document: what is accepted is right, the other candidates are not, none is missing."""
     standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
-    rejected = {c.label_id for c in item.candidates} - standing.accepted
+    rejected = {c.label_id for c in shown(item)} - standing.accepted
     workspace.complete(
         item.document.id,
         services.reviewer(workspace),
@@ -142,7 +151,7 @@ def undo(workspace: Workspace) -> None:
 @reported
 def move(item: ReviewItem, step: int) -> None:
     """Select the next or the previous candidate."""
-    ids = [c.label_id for c in item.candidates]
+    ids = [c.label_id for c in shown(item)]
     if not ids:
         return
     selected = state.REVIEW_SELECTED.get()

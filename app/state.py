@@ -42,6 +42,12 @@ FOLDER: Key[str | None] = Key("lmtx.folder", None)
 """Folder of the workspace that this session looks at."""
 FLASH: Key[str] = Key("lmtx.flash", "")
 """A sentence to show once, after the rerun that follows an action."""
+PROBLEM: Key[str] = Key("lmtx.problem", "")
+"""Why the last button did nothing, to show once."""
+TRY_TEXT: Key[str] = Key("lmtx.try.text", "")
+"""What is in the box of "try it"."""
+TRY_SEED: Key[int] = Key("lmtx.try.seed", 0)
+"""Number of the example; a new one replaces what is in the box."""
 ACTIVE_JOBS: Key[frozenset[str]] = Key("lmtx.active_jobs", frozenset())
 """Jobs that were queued or running at the last look."""
 REVIEW_ITEM: Key[ReviewItem | None] = Key("lmtx.review.item", None)

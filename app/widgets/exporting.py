@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import services
-from app.widgets import errors, jobs, layout
+from app import actions
+from app.widgets import jobs, layout
 from lmtx.workspace import Workspace
 
 WHAT = {
@@ -53,12 +53,15 @@ def panel(workspace: Workspace) -> None:
         layout.note("The model can be taken once a training is in use.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox("Format", FORMATS[what], key=f"export_format_{what}", width=160)
-        name = f"{what}.{kind}"
-        if st.button("Write the file", type="primary", key="start_export", icon=":material/download:"):
-            with errors.shown():
-                target = _folder(workspace) / name
-                services.start(workspace, "export", {"what": what, "format": kind, "out": str(target)})
-                st.rerun()
+        target = _folder(workspace) / f"{what}.{kind}"
+        st.button(
+            "Write the file",
+            type="primary",
+            key="start_export",
+            icon=":material/download:",
+            on_click=actions.start,
+            args=(workspace, "export", {"what": what, "format": kind, "out": str(target)}),
+        )
     busy = jobs.panel(workspace, ["export"], history=1)
     if not busy:
         _files(workspace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services
+from app import actions, services
 from app.widgets import errors, jobs, layout
 from lmtx.errors import LmtxError
 from lmtx.workspace import Workspace
@@ -34,10 +34,7 @@ def welcome() -> None:
         "your own.",
     )
     with place:
-        if st.button("Load the demo", type="primary", key="load_demo"):
-            with errors.shown():
-                services.create_demo()
-                st.rerun()
+        st.button("Load the demo", type="primary", key="load_demo", on_click=actions.create_demo)
         with st.popover("New workspace"):
             new_workspace("welcome")
 

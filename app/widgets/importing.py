@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app import services, state
+from app import actions, services, state
 from app.widgets import errors, jobs, layout, words
 from app.widgets.inert import escape, markdown
 from lmtx.ingest import ColumnMap, Preview, allowed_path
@@ -204,10 +204,14 @@ def _choices_and_start(workspace: Workspace, kind: Kind, path: Path, preview: Pr
             help="Otherwise items are only added and updated.",
         )
     what = "documents" if kind == "corpus" else "labels"
-    if st.button(f"Import {what}", type="primary", key=f"import_{kind}", icon=":material/upload:"):
-        services.start(workspace, f"import_{kind}", params)
-        state.IMPORTED.set(state.IMPORTED.get() | {f"import_{kind}"})
-        st.rerun()
+    st.button(
+        f"Import {what}",
+        type="primary",
+        key=f"import_{kind}",
+        icon=":material/upload:",
+        on_click=actions.start_import,
+        args=(workspace, f"import_{kind}", params),
+    )
 
 
 def report(workspace: Workspace, verb: str) -> None:

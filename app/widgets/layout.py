@@ -44,6 +44,8 @@ def header(title: str, sentence: str) -> DeltaGenerator:
             st.title(title, anchor=False)
             st.html(f'<p class="lx-sentence">{escape(sentence)}</p>')
         action = right.container(horizontal=True, horizontal_alignment="right", gap="small")
+    if problem := state.PROBLEM.pop():
+        st.html(f'<div class="lx-error" role="alert">{escape(problem)}</div>')
     if flash := state.FLASH.pop():
         st.html(f'<div class="lx-flash" role="status">{escape(flash)}</div>')
     return action

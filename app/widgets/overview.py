@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services
-from app.widgets import errors, layout, runs, words
+from app import actions, services
+from app.widgets import layout, runs, words
 from app.widgets.inert import escape, markdown
 from lmtx.workspace import Status, Workspace
 
@@ -18,10 +18,7 @@ def first_steps(workspace: Workspace) -> None:
         "or fill it with the demo, a library catalogue.",
     ):
         layout.go_button("Upload a corpus", "corpus", main=True, key="first_corpus")
-        if st.button("Load the demo", key="load_demo"):
-            with errors.shown():
-                services.start(workspace, "demo", {})
-                st.rerun()
+        st.button("Load the demo", key="load_demo", on_click=actions.start, args=(workspace, "demo", {}))
 
 
 def figures(workspace: Workspace, status: Status) -> None:

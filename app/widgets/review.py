@@ -100,7 +100,7 @@ def _candidates(workspace: Workspace, item: ReviewItem) -> None:
         '<span class="lx-student">▬ student</span></div>'
     )
     with st.container(key="lx_candidates"):
-        for number, candidate in enumerate(item.candidates[:9], start=1):
+        for number, candidate in enumerate(reviewing.shown(item), start=1):
             _row(workspace, item, candidate, number, standing)
     _definition(workspace, item)
     _add(workspace, item, standing)
@@ -156,7 +156,8 @@ def _state(candidate: Candidate, standing: Standing) -> tuple[str, str, str]:
 
 def _selected(item: ReviewItem) -> str | None:
     selected = state.REVIEW_SELECTED.get()
-    return selected or (item.candidates[0].label_id if item.candidates else None)
+    candidates = reviewing.shown(item)
+    return selected or (candidates[0].label_id if candidates else None)
 
 
 def _definition(workspace: Workspace, item: ReviewItem) -> None:
@@ -210,7 +211,7 @@ def _add(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
 
 
 def _actions(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
-    shown = {c.label_id for c in item.candidates}
+    shown = {c.label_id for c in reviewing.shown(item)}
     n_accepted, n_rejected = len(standing.accepted), len(shown - standing.accepted)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_actions"):
         st.button(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import services, state
+from app import actions, services, state
 from app.widgets import errors, gate, layout, words
 from app.widgets.inert import escape
 from lmtx.workspace import Workspace
@@ -97,13 +97,15 @@ def others(workspace: Workspace) -> None:
         with right:
             if info.folder.resolve() == workspace.folder.resolve():
                 layout.note("open")
-            elif st.button("Open", key=f"open_{info.folder.name}", width="stretch"):
-                services.switch(info.folder)
-                st.rerun()
+            else:
+                st.button(
+                    "Open",
+                    key=f"open_{info.folder.name}",
+                    width="stretch",
+                    on_click=actions.switch,
+                    args=(info.folder,),
+                )
     with st.container(horizontal=True):
         with st.popover("New workspace", icon=":material/add:"):
             gate.new_workspace("settings")
-        if st.button("Load the demo in a new workspace", key="demo_again"):
-            with errors.shown():
-                services.create_demo()
-                st.rerun()
+        st.button("Load the demo in a new workspace", key="demo_again", on_click=actions.create_demo)

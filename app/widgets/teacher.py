@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import computed, services
-from app.widgets import browse, errors, layout, words
+from app import actions, computed
+from app.widgets import browse, layout, words
 from app.widgets.inert import escape
 from lmtx.workspace import TeachPreview, Workspace
 
@@ -107,17 +107,22 @@ def start(workspace: Workspace, choice: Choice, *, busy: bool) -> None:
     """Draw the buttons that let the teacher judge."""
     params = {"teacher": choice.teacher, "limit_docs": choice.limit_docs}
     with st.container(horizontal=True):
-        if st.button(
-            "Teach and train", type="primary", key="start_cycle", disabled=busy, icon=":material/play_arrow:"
-        ):
-            with errors.shown():
-                workspace.update_settings(top_k=choice.top_k)
-                services.start(workspace, "cycle", {**params, "rounds": choice.rounds})
-                st.rerun()
-        if st.button("Only teach", key="start_teach", disabled=busy):
-            with errors.shown():
-                services.start(workspace, "teach", {**params, "top_k": choice.top_k})
-                st.rerun()
+        st.button(
+            "Teach and train",
+            type="primary",
+            key="start_cycle",
+            disabled=busy,
+            icon=":material/play_arrow:",
+            on_click=actions.start_cycle,
+            args=(workspace, choice.top_k, {**params, "rounds": choice.rounds}),
+        )
+        st.button(
+            "Only teach",
+            key="start_teach",
+            disabled=busy,
+            on_click=actions.start,
+            args=(workspace, "teach", {**params, "top_k": choice.top_k}),
+        )
 
 
 def honest(workspace: Workspace) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import services
-from app.widgets import errors, layout, runs, table, words
+from app import actions, services
+from app.widgets import layout, runs, table, words
 from app.widgets.inert import escape
 from lmtx.types import Run
 from lmtx.workspace import Status, Workspace
@@ -54,16 +54,15 @@ def start(workspace: Workspace, params: dict[str, Any], *, main: bool = True) ->
     """Draw the button that starts a training."""
     services.warm_pool()
     busy = any(job.verb in ("train", "cycle", "demo") for job in services.active_jobs(workspace))
-    if st.button(
+    st.button(
         "Train now",
         type="primary" if main else "secondary",
         key="start_train",
         disabled=busy,
         icon=":material/model_training:",
-    ):
-        with errors.shown():
-            services.start(workspace, "train", params)
-            st.rerun()
+        on_click=actions.start,
+        args=(workspace, "train", params),
+    )
 
 
 def course(workspace: Workspace, status: Status) -> None:
@@ -102,11 +101,14 @@ def runs_table(workspace: Workspace, status: Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.promoted:
             layout.note("This run is in use.")
-        elif st.button("Use this run", type="primary", key="promote"):
-            with errors.shown():
-                workspace.promote(run.id)
-                layout.flash("The run is in use now. Choose another to go back.")
-                st.rerun()
+        else:
+            st.button(
+                "Use this run",
+                type="primary",
+                key="promote",
+                on_click=actions.promote,
+                args=(workspace, run.id),
+            )
     with st.expander("Configuration and metrics"):
         st.json({"config": run.config, "metrics": run.metrics, "fingerprint": run.fingerprint}, expanded=1)
 

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, state
+from app import actions, charts, state
 from app.widgets import browse, errors, layout, livetext
 from app.widgets.inert import reading, word_spans
-from lmtx.types import Role
 from lmtx.workspace import Tag, Workspace
-
-TEXT: state.Key[str] = state.Key("lmtx.try.text", "")
-SEED: state.Key[int] = state.Key("lmtx.try.seed", 0)
-SYSTEMS = {"tagger": "The tagger in use", "zero-shot": "Names alone, nothing learned"}
 
 
 def example_button(workspace: Workspace) -> None:
     """Draw the button that fills the box with a document of the test split, or any."""
-    if st.button("Use an example", key="try_example", icon=":material/article:"):
-        role: Role | None = "test" if workspace.journal.counts().get("test") else None
-        page = workspace.documents_page(role=role, page=SEED.get(), page_size=1)
-        rows = page.items or workspace.documents_page(page_size=1).items
-        found = workspace.journal.document(rows[0].id) if rows else None
-        if found is None:
-            layout.flash("There is no document to take as an example yet.")
-        else:
-            TEXT.set(found.full_text)
-        SEED.set(SEED.get() + 1)
-        st.rerun()
+    st.button(
+        "Use an example",
+        key="try_example",
+        icon=":material/article:",
+        on_click=actions.use_example,
+        args=(workspace,),
+    )
 
 
 @st.fragment
@@ -36,9 +27,12 @@ def body(workspace: Workspace) -> None:
     left, right = st.columns([6, 5], gap="large")
     with left:
         text = livetext.area(
-            TEXT.get(), seed=SEED.get(), key="try_text", placeholder="Paste or type a text …"
+            state.TRY_TEXT.get(),
+            seed=state.TRY_SEED.get(),
+            key="try_text",
+            placeholder="Paste or type a text …",
         )
-        TEXT.set(text)
+        state.TRY_TEXT.set(text)
     with right, errors.shown():
         if not text.strip():
             layout.note("Its tags appear here while you type. Or use an example.")

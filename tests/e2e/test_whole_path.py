@@ -144,9 +144,22 @@ def test_whole_path(app: Any, page: Page, files: Path) -> None:
     visit(page, "Corpus")
     assert page.evaluate("window.hit") is None
 
+    # A row opens its document; the way back leads to the list, and stays there.
+    table = page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert table is not None
+    page.mouse.click(table["x"] + 100, table["y"] + 80)
+    expect(page.get_by_role("heading", level=1, name="Document")).to_be_visible()
+    settle(page)
+    page.get_by_role("button", name="All documents").click()
+    expect(page.get_by_role("heading", level=1, name="Corpus")).to_be_visible()
+    settle(page)
+    expect(page.get_by_role("heading", level=1, name="Corpus")).to_be_visible()
+    assert page.evaluate("window.hit") is None
+
 
 def with_runs(page: Page, n: int) -> None:
     """Wait on the Train screen until there are so many runs."""
+    settle(page)
     visit(page, "Train")
     expect(page.locator(".lx-runs")).to_have_attribute("data-runs", str(n), timeout=JOB)
     settle(page)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from streamlit.testing.v1 import AppTest
 
-from app import services
+from app import reviewing, services
 from app.widgets import jobs, words
 from lmtx.jobs import Job
+from lmtx.review.models import Candidate, ReviewItem
+from lmtx.types import Document
 from lmtx.workspace import Workspace
 
 Open = Callable[..., AppTest]
@@ -63,3 +67,27 @@ def test_numbers_read_well() -> None:
     assert words.ago(datetime.now(UTC) - timedelta(minutes=5)) == "5 min ago"
     assert words.many(1, "label") == "1 label"
     assert words.many(2, "label") == "2 labels"
+
+
+def test_number_keys_reach_what_the_teacher_and_people_said() -> None:
+    def candidate(n: int, verdict: str | None, decision: Literal["accept", "reject"] | None) -> Candidate:
+        return Candidate(f"L{n}", f"Label {n}", (), "", None, verdict, None, None, None, decision, "", [])
+
+    many = [candidate(n, "yes" if n == 11 else "no", "accept" if n == 12 else None) for n in range(1, 13)]
+    item = ReviewItem(Document("d", "t", "x"), many, [], False, "default", "", None)
+    assert [c.label_id for c in reviewing.shown(item)] == [f"L{n}" for n in (1, 2, 3, 4, 5, 6, 7, 11, 12)]
+
+
+def test_a_failed_job_says_why_and_can_go_on(full: Path, open_page: Open) -> None:
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        job_id = workspace.start_job("teach", {"teacher": "nobody <b>knows</b>"})
+        for _ in range(300):
+            if not workspace.job(job_id).active:
+                break
+            time.sleep(0.2)
+    at = open_page("teacher")
+    assert not at.exception
+    shown = "".join(h.body for h in at.main.get("html"))
+    assert 'role="alert"' in shown
+    assert "nobody &lt;b&gt;knows&lt;/b&gt;" in shown
+    assert at.button(key=f"resume_{job_id}").label == "Go on"

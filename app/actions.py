@@ -1,0 +1,86 @@
+"""What buttons do.
+
+They run as callbacks, before the screen is drawn: a click needs one run, not two, and a click on
+the navigation that follows at once is not lost to a rerun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from app import services, state
+from lmtx.errors import LmtxError
+from lmtx.types import Role
+from lmtx.workspace import Workspace
+
+P = ParamSpec("P")
+
+
+def reported(do: Callable[P, None]) -> Callable[P, None]:
+    """Keep the message of an `LmtxError` for the next header: callbacks can't draw."""
+
+    @wraps(do)
+    def safely(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            do(*args, **kwargs)
+        except LmtxError as error:
+            state.PROBLEM.set(str(error))
+
+    return safely
+
+
+@reported
+def start(workspace: Workspace, verb: str, params: Mapping[str, Any]) -> None:
+    """Start a job."""
+    services.start(workspace, verb, params)
+
+
+@reported
+def start_import(workspace: Workspace, verb: str, params: Mapping[str, Any]) -> None:
+    """Start an import, whose report this session will show."""
+    services.start(workspace, verb, params)
+    state.IMPORTED.set(state.IMPORTED.get() | {verb})
+
+
+@reported
+def start_cycle(workspace: Workspace, top_k: int, params: Mapping[str, Any]) -> None:
+    """Start to teach and train with so many candidates a document."""
+    workspace.update_settings(top_k=top_k)
+    services.start(workspace, "cycle", params)
+
+
+@reported
+def promote(workspace: Workspace, run_id: str) -> None:
+    """Put a run to use."""
+    workspace.promote(run_id)
+    state.FLASH.set("The run is in use now. Choose another to go back.")
+
+
+@reported
+def switch(folder: Path) -> None:
+    """Look at another workspace."""
+    services.switch(folder)
+
+
+@reported
+def create_demo() -> None:
+    """Make the demo workspace and fill it."""
+    services.create_demo()
+
+
+@reported
+def use_example(workspace: Workspace) -> None:
+    """Fill the box of "try it" with a document of the test split, or any."""
+    role: Role = "test" if workspace.journal.counts().get("test") else "train"
+    number = state.TRY_SEED.get()
+    page = workspace.documents_page(role=role, page=number, page_size=1)
+    rows = page.items or workspace.documents_page(page_size=1).items
+    found = workspace.journal.document(rows[0].id) if rows else None
+    if found is None:
+        state.FLASH.set("There is no document to take as an example yet.")
+        return
+    state.TRY_TEXT.set(found.full_text)
+    state.TRY_SEED.set(number + 1)
