@@ -35,6 +35,7 @@ _ONE: Final = [
     "CREATE INDEX documents_changed ON documents (changed, num)",
     # Not by `live`: without statistics SQLite would take such an index for every look-up of some ids.
     "CREATE INDEX documents_completed ON documents (completed, role)",
+    "CREATE INDEX documents_counts ON documents (role, split, has_gold, completed, live)",
     "CREATE TABLE gold (document_num BIGINT NOT NULL, label_num BIGINT NOT NULL, "
     "PRIMARY KEY (document_num, label_num)) {clustered}",
     "CREATE TABLE label_records (seq {key}, label_num BIGINT NOT NULL, kind TEXT NOT NULL, hash TEXT, "

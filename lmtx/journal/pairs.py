@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,25 +85,17 @@ class Pairs(Judgments):
         d = s.documents.c
         with self._read() as conn:
             counters = self._counters(conn)
-            roles = {
-                role: (int(n), int(completed or 0))
-                for role, n, completed in conn.execute(
-                    select(d.role, func.count(), func.sum(d.completed)).where(d.live == 1).group_by(d.role)
-                )
-            }
-            gold = {
-                split: int(n)
-                for split, n in conn.execute(
-                    select(d.split, func.count()).where(d.live == 1, d.has_gold == 1).group_by(d.split)
-                )
-            }
+            kinds = (d.role, d.split, d.has_gold, d.completed)
+            # Every row of `documents_counts`, in its order, and nothing of the table.
+            groups = conn.execute(select(*kinds, func.sum(d.live)).group_by(*kinds)).all()
             labels = conn.scalar(select(func.count()).select_from(s.labels).where(s.labels.c.live == 1)) or 0
+        counts = Counter[str]()
+        for role, split, has_gold, completed, n in groups:
+            counts.update({"documents": n, role: n, "completed": n * completed})
+            counts[f"gold_{split}"] += n * has_gold
+        names = ("documents", "train", "held_out", "reserve", "test", "completed", "gold_train", "gold_test")
         return {
-            "documents": sum(n for n, _ in roles.values()),
-            **{role: roles.get(role, (0, 0))[0] for role in ("train", "held_out", "reserve", "test")},
-            "completed": sum(n for _, n in roles.values()),
-            "gold_train": gold.get("train", 0),
-            "gold_test": gold.get("test", 0),
+            **{name: int(counts[name]) for name in names},
             "labels": labels,
             "judged_pairs": counters.get("judged_pairs", 0),
             "judgments": counters.get("judgments", 0),
