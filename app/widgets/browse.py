@@ -56,9 +56,9 @@ def documents(workspace: Workspace) -> None:
         "completed": {"yes": True, "no": False}.get(reviewed),
         "page_size": table.PAGE_SIZE,
     }
-    total = workspace.documents_page(**filters).total
-    page = table.pager(total, key=f"corpus_page_{query}_{role}_{reviewed}", what="document")
-    rows = workspace.documents_page(**filters, page=page).items
+    first = workspace.documents_page(**filters)
+    page = table.pager(first.total, key=f"corpus_page_{query}_{role}_{reviewed}", what="document")
+    rows = (workspace.documents_page(**filters, page=page) if page else first).items
     chosen = table.table(
         [
             {
@@ -247,9 +247,9 @@ def labels(workspace: Workspace) -> None:
         "descending": sort != "name",
         "page_size": table.PAGE_SIZE,
     }
-    total = workspace.labels_page(**filters).total
-    page = table.pager(total, key=f"labels_page_{query}_{sort}", what="label")
-    rows = workspace.labels_page(**filters, page=page).items
+    first = workspace.labels_page(**filters)
+    page = table.pager(first.total, key=f"labels_page_{query}_{sort}", what="label")
+    rows = (workspace.labels_page(**filters, page=page) if page else first).items
     chosen = table.table(
         [
             {
