@@ -113,8 +113,8 @@ class Settings(BaseModel):
                 raise InputError(f"Setting {name!r} does not exist. Known: {known}.")
             if has_documents and name in _FROZEN and values[name] != getattr(self, name):
                 raise InputError(
-                    f"Setting {name!r} is {getattr(self, name)!r} and can't become {values[name]!r}: it decides "
-                    "which documents are reserved for measuring, and documents are imported already. "
+                    f"Setting {name!r} is {getattr(self, name)!r} and can't become {values[name]!r}: it "
+                    "decides which documents are reserved for measuring, and documents are imported already. "
                     "Make a new workspace with the other value."
                 )
         try:

@@ -39,7 +39,7 @@ class TeacherError(LmtxError):
     """A teacher is misconfigured or can't answer."""
 
 
-class JobCancelled(LmtxError):
+class JobCancelled(LmtxError):  # noqa: N818 - an outcome, not a fault
     """The job was asked to stop; what it had committed is kept."""
 
 

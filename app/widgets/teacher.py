@@ -134,7 +134,7 @@ def honest(workspace: Workspace) -> None:
         "document in three where tags are short and technical, and for about half where labels say "
         "what texts say. It "
         "finds candidates; people make them right. Two hundred reviewed documents often bring more than "
-        "any other teacher here."
+        "this teacher does."
     )
     layout.section("Connecting a language model")
     st.markdown(

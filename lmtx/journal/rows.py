@@ -157,7 +157,9 @@ class KnownVerdicts:
     label_nums: dict[str, int] = field(repr=False)
     keys: set[int] = field(repr=False)
 
-    def __contains__(self, pair: tuple[str, str]) -> bool:
+    def __contains__(self, pair: object) -> bool:
+        if not isinstance(pair, tuple):
+            return False
         document, label = self.document_nums.get(pair[0]), self.label_nums.get(pair[1])
         return document is not None and label is not None and (document << 32 | label) in self.keys
 
