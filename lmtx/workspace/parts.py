@@ -366,7 +366,16 @@ class _Keeper:
         return any(job.active for job in self._parts.job_store.recent(5))
 
     def _waits_for_vectors(self) -> bool:
-        return self._parts.n_without_vector() > _ENCODE_IN_BACKGROUND
+        """Whether so much is to be encoded that a job should; asked until all is there, then never again."""
+        parts = self._parts
+        view, encoder = parts.journal.corpus(), parts.settings.encoder
+        seen, complete = parts.memory.get("encoded", (None, None))
+        if complete is view and seen == encoder:
+            return False
+        missing = parts.n_without_vector()
+        if not missing:
+            parts.memory["encoded"] = (encoder, view)
+        return missing > _ENCODE_IN_BACKGROUND
 
     def _progress(self, done: int, total: int, message: str) -> None:
         if self._stop.is_set():

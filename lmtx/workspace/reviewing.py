@@ -64,18 +64,33 @@ def review_item(parts: Parts, document_id: str, policy: Policy) -> ReviewItem:
 
 def _order(parts: Parts, policy: Policy) -> list[str]:
     """Ids that wait under a policy, in its order; at most some seconds old."""
-    seed = parts.settings.seed
     moment = int(now().timestamp() // _REFRESH_S)
 
     def queue() -> list[str]:
         if policy == "audit":
-            return seeded_order(document_ids(parts.journal, "reserve"), seed, policy)
-        judged = seeded_order(document_ids(parts.journal, "train", judged=True), seed, policy)
-        return judged + seeded_order(document_ids(parts.journal, "train", judged=False), seed, policy)
+            waiting = set(document_ids(parts.journal, "reserve"))
+            return [i for i in _whole_order(parts, "reserve") if i in waiting]
+        whole = _whole_order(parts, "train")
+        judged = set(document_ids(parts.journal, "train", judged=True))
+        rest = set(document_ids(parts.journal, "train", judged=False))
+        return [i for i in whole if i in judged] + [i for i in whole if i in rest]
 
     kind = "audit" if policy == "audit" else "queue"
     order: list[str] = parts.kept(f"order {kind}", moment, queue)
     return _unsure(parts, order[:_POOL]) + order[_POOL:] if policy == "uncertain" else order
+
+
+def _whole_order(parts: Parts, role: Role) -> list[str]:
+    """All documents of a role in the order of review, completed or not; made anew with the corpus."""
+    view = parts.corpus()
+    policy = "audit" if role == "reserve" else "default"
+
+    def make() -> tuple[object, list[str]]:
+        ids = (view.documents[int(i)].id for i in view.rows(role))
+        return view, seeded_order(ids, parts.settings.seed, policy)  # the view too: its id is the version
+
+    order: list[str] = parts.kept(f"whole order {role}", id(view), make)[1]
+    return order
 
 
 def _unsure(parts: Parts, ids: list[str]) -> list[str]:
@@ -139,15 +154,8 @@ def _items(parts: Parts, ids: Sequence[str], policy: Policy) -> list[ReviewItem]
 def _drawn_with(parts: Parts, document_id: str, role: Role, policy: Policy) -> float | None:
     if policy != "audit" or role != "reserve":
         return None
-    view = parts.corpus()
-
-    def make() -> dict[str, int]:
-        ids = [view.documents[int(i)].id for i in view.rows("reserve")]
-        return {x: i for i, x in enumerate(seeded_order(ids, parts.settings.seed, "audit"), start=1)}
-
-    ranks: dict[str, int] = parts.kept("audit ranks", id(view), make)
-    rank = ranks.get(document_id)
-    return None if rank is None else inclusion_probability(rank, len(ranks))
+    order = _whole_order(parts, "reserve")
+    return inclusion_probability(order.index(document_id) + 1, len(order)) if document_id in order else None
 
 
 def _nearest_sentences(

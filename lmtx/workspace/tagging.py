@@ -86,16 +86,16 @@ def zero_shot(parts: Parts) -> Tagger:
     # Nobody who types a text waits for a corpus to be encoded: what has no vector yet is left out.
     documents = [d for d, there in zip(documents, known, strict=True) if there]
 
-    def make() -> Tagger:
+    def make() -> tuple[object, Tagger]:
         from lmtx.tagger import Tagger
 
         vectors = parts.label_vectors(view.labels)
         # Without a corpus there is nothing to measure hubs on: the labels stand in for it.
         doc_vectors = parts.document_vectors(documents) if documents else vectors
         texts = [d.full_text for d in documents] or [x.full_text for x in view.labels]
-        return Tagger.zero_shot(view.labels, vectors, doc_vectors, texts, key)
+        return view, Tagger.zero_shot(view.labels, vectors, doc_vectors, texts, key)
 
-    found: Tagger = parts.kept("zero-shot", (id(view), key, len(documents)), make)
+    found: Tagger = parts.kept("zero-shot", (id(view), key, len(documents)), make)[1]
     return found
 
 
