@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,11 +137,13 @@ def test_the_steps_build_and_serve_as_an_ordinary_user(overlay: Path) -> None:
             time.sleep(1)
         output = (overlay / "log").read_text()
         assert healthy, f"the image's command did not become healthy:\n{output[-3000:]}"
-        owners = subprocess.run(
-            ["ps", "-eo", "uid:1,args"], capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-        served_by = {line.split()[0] for line in owners if str(port) in line and "streamlit" in line}
-        assert served_by == {"10001"}, owners
+        served_by = {
+            found.uids().real
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for found in [psutil.Process(connection.pid)]
+        }
+        assert served_by == {10001}
     finally:
         process.kill()
         process.wait()
