@@ -6,6 +6,12 @@ CLI catch `LmtxError` alone and show it; anything else is a bug and propagates.
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+
+DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a missing, cut off or overwritten file of arrays raises."""
+
 
 class LmtxError(Exception):
     """Base of all errors with a message meant for the user."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lmtx.errors import StorageError
+from lmtx.errors import DAMAGED, StorageError
 from lmtx.shortlist.dense import top_k
 from lmtx.shortlist.tokenizer import Tokenizer
 from lmtx.types import FloatArray, Label, Scored
@@ -216,7 +216,7 @@ class LexicalIndex:
                 index.names = _csr_of("names", data, len(index.terms))
                 index.full = TermCounts(_csr_of("full", data, len(index.terms)), data["lengths"])
                 index._prepare(data["df"], int(data["n_docs"]), float(data["avgdl"]))
-        except (OSError, ValueError, KeyError) as error:
+        except DAMAGED as error:
             raise StorageError(f"lexical index {path}: can't be read ({error}). Train again.") from error
         return index
 

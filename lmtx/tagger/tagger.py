@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmtx.errors import ShapeError, StorageError
+from lmtx.errors import DAMAGED, ShapeError, StorageError
 from lmtx.shortlist import (
     LexicalIndex,
     TermCounts,
@@ -354,5 +354,5 @@ class Tagger:
                 encoder_key=facts["encoder_key"],
                 validation=facts["validation"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except DAMAGED as error:
             raise StorageError(f"{folder}: no readable tagger there: {error}. Train again.") from error

@@ -134,9 +134,21 @@ def test_saved_and_loaded_it_ranks_alike(world: World, tmp_path: Path) -> None:
         ours.label_idx[:, 0] == theirs.label_idx[:, 0]
     ).mean() > 0.98  # vectors are kept in half precision
     np.testing.assert_allclose(ours.score[:, 0], theirs.score[:, 0], atol=0.02)
-    (tmp_path / "t" / "tagger.json").write_text("{")
-    with pytest.raises(StorageError, match="Train again"):
-        Tagger.load(tmp_path / "t")
+
+
+def test_a_cut_off_file_is_a_storage_error(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    Tagger.fit(world.inputs(completed=world.completed(range(20)))).save(folder)
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    assert {p.name for p in files} >= {"tagger.json", "vectors.npz", "lexical.npz", "ridge.npz", "terms.npz"}
+    for path in files:
+        data = path.read_bytes()
+        for left in (0, 20, len(data) * 9 // 10):
+            path.write_bytes(data[:left])
+            with pytest.raises(StorageError, match="Train again"):
+                Tagger.load(folder)
+        path.write_bytes(data)
+    Tagger.load(folder)
 
 
 def test_landmarks_are_capped_validated_and_completed_ones_first(
