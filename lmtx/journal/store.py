@@ -14,31 +14,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    create_engine,
-    event,
-    insert,
-    select,
-    text,
-)
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import DBAPIError
 
 from lmtx.errors import StorageError
 from lmtx.journal import schema as s
+from lmtx.journal.engine import WRITE, open_engine, shown_url
 from lmtx.journal.migrations import MIGRATIONS, migrate
 
 T = TypeVar("T")
 
 CHUNK: Final = 500
-_BUSY_MS: Final = 60_000
-_LOCK: Final = 5_495_824_001  # any number: PostgreSQL's advisory lock of writers
-_WRITE: Final = "lmtx_write"
 
 
 class PairValue(NamedTuple):
@@ -209,7 +197,7 @@ class Store:
         self._pid = os.getpid()
         self._writing = threading.Lock()
         self._writer: int | None = None
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         # Numbers of ids and hashes never change, so what was once read may be kept.
         self._nums: dict[str, dict[str, int]] = {"documents": {}, "labels": {}, "hashes": {}, "teachers": {}}
         self._label_nums_by_hash: tuple[int, dict[int, list[int]]] | None = None
@@ -243,7 +231,7 @@ class Store:
             self._writing = threading.Lock()
             self._writer = None
             self._pid = os.getpid()
-        return self._engine.connect().execution_options(**{_WRITE: write})
+        return self._engine.connect().execution_options(**{WRITE: write})
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -251,13 +239,16 @@ class Store:
             yield
         except DBAPIError as error:
             raise StorageError(
-                f"The journal {self._shown_url()} can't be read or written: {error.orig}. "
-                "Check that the disk is not full, the file is writable and no other program holds it; "
-                "then repeat."
+                f"The journal {shown_url(self.url)} can't be read or written: {error.orig}. {self._remedy()}"
             ) from error
 
-    def _shown_url(self) -> str:
-        return make_url(self.url).render_as_string(hide_password=True)
+    def _remedy(self) -> str:
+        if self._engine.dialect.name == "sqlite":
+            return (
+                "Check that the disk is not full, the file is writable and no other program holds it; "
+                "then repeat."
+            )
+        return "Check that the server runs, is reached from here and lets this user in; then repeat."
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -384,55 +375,3 @@ def micros_now() -> int:
 def finite(value: float | None) -> float | None:
     """Return the number as a Python float, None where it is not a number."""
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_engine(
-                parsed, pool_size=8, max_overflow=32, connect_args={"timeout": _BUSY_MS / 1000}
-            )
-        else:
-            engine = create_engine(parsed, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OSError) as error:
-        raise StorageError(
-            f"The journal can't be opened at {url!r}: {error}. "
-            "Expected sqlite:////path/journal.db or postgresql+psycopg://user@host/database."
-        ) from error
-    if engine.dialect.name not in ("sqlite", "postgresql"):
-        raise StorageError(
-            f"The journal can't be kept in {engine.dialect.name!r}. Use an SQLite file or PostgreSQL."
-        )
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    else:
-        event.listen(engine, "begin", _begin_postgresql)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        f"busy_timeout = {_BUSY_MS}",
-        "cache_size = -65536",
-        "temp_store = MEMORY",
-        # Pages of indexes are written many times over; a longer log writes them home once.
-        "wal_autocheckpoint = 16000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(conn: Connection) -> None:
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(_WRITE) else "BEGIN")
-
-
-def _begin_postgresql(conn: Connection) -> None:
-    if conn.get_execution_options().get(_WRITE):
-        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    else:
-        conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

@@ -46,7 +46,22 @@ def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
         Journal(f"sqlite:///{tmp_path}/j.db")
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "sqlite:////proc/nowhere/j.db"])
+def test_a_missing_driver_is_named_with_its_remedy_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as where it is not installed
+    with pytest.raises(StorageError, match=r'pip install "psycopg\[binary\]"') as found:
+        Journal("postgresql+psycopg://ann:secret@localhost/lmtx")
+    assert "secret" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "postgresql+psycopg://a@localhost:port/x",
+        "mysql://localhost/x",
+        "sqlite:////proc/nowhere/j.db",
+    ],
+)
 def test_a_journal_that_cannot_be_kept_there_is_told(url: str) -> None:
     with pytest.raises(StorageError, match="journal"):
         Journal(url)
