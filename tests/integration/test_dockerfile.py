@@ -145,6 +145,10 @@ def test_the_steps_build_and_serve_as_an_ordinary_user(overlay: Path) -> None:
         }
         assert served_by == {10001}
     finally:
+        # The first process of the namespace takes the others with it. Its parent's death would not
+        # reach it: changing the user forgets that signal.
+        for child in psutil.Process(process.pid).children():
+            child.kill()
         process.kill()
         process.wait()
         log.close()
