@@ -45,6 +45,10 @@ class TeacherError(LmtxError):
     """A teacher is misconfigured or can't answer."""
 
 
+class TeacherSpecError(TeacherError, InputError):
+    """A teacher was named that does not exist, or with parameters that it does not take."""
+
+
 class JobCancelled(LmtxError):  # noqa: N818 - an outcome, not a fault
     """The job was asked to stop; what it had committed is kept."""
 

@@ -7,9 +7,10 @@ retraining takes seconds on a processor. Imports torch, never sentence-transform
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,20 @@ class AdapterConfig:
     unjudged_weight: float = 1.0
     seed: int = 0
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that no training can use; they come from settings and the command line."""
+        smallest = {"epochs": 1, "batch": 1, "seed": 0, **({} if self.threads is None else {"threads": 1})}
+        for name, least in smallest.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(f"Training setting {name}: got {value!r}, expected {least} or more, whole.")
+        for name, above in {"lr": True, "decision_weight": True, "unjudged_weight": False}.items():
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if not number or value < 0 or (above and value == 0):
+                least_said = "more than 0" if above else "0 or more"
+                raise InputError(f"Training setting {name}: got {value!r}, expected {least_said}.")
 
 
 @dataclass(frozen=True)
@@ -230,19 +245,12 @@ class Adapter:
             raise StorageError(f"{folder}: no readable student there: {error}. Train again.") from error
 
 
-def config_dict(config: AdapterConfig) -> dict[str, object]:
-    """Return the configuration as it is written into a run."""
-    return asdict(config)
-
-
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
     """Let torch use this many threads inside; None changes nothing."""
     if threads is None:
         yield
         return
-    if threads < 1:
-        raise InputError(f"threads: got {threads}, expected 1 or more. Leave it out for torch's own choice.")
     import torch
 
     before = torch.get_num_threads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lmtx.errors import TeacherError
+from lmtx.errors import TeacherSpecError
 from lmtx.teacher.base import Teacher, TeacherContext
 from lmtx.teacher.evidence import EvidenceTeacher
 from lmtx.teacher.simulated import SimulatedTeacher
@@ -55,8 +55,10 @@ def load_teacher(spec: str, context: TeacherContext) -> Teacher:
 
     Raises
     ------
+    TeacherSpecError
+        If the specification is unknown or malformed.
     TeacherError
-        If the specification is unknown or malformed, or the context lacks what it needs.
+        If the context lacks what the teacher needs.
     """
     kind, _, rest = spec.strip().partition(":")
     if kind == "evidence":
@@ -67,10 +69,10 @@ def load_teacher(spec: str, context: TeacherContext) -> Teacher:
         return SimulatedTeacher(context, **_parameters(spec, rest, known))
     names = ", ".join(repr(x.spec) for x in TEACHERS)
     if kind in _LATER:
-        raise TeacherError(
+        raise TeacherSpecError(
             f"teacher {spec!r}: language models as teachers come with a later version. Known now: {names}."
         )
-    raise TeacherError(
+    raise TeacherSpecError(
         f"teacher {spec!r}: unknown. Known: {names}. Language models as teachers come with a later version."
     )
 
@@ -81,14 +83,14 @@ def _parameters(spec: str, text: str, known: dict[str, Any]) -> dict[str, Any]:
         name, equals, value = (x.strip() for x in item.partition("="))
         if not equals or name not in known or name in found:
             allowed = ", ".join(known) or "none"
-            raise TeacherError(
+            raise TeacherSpecError(
                 f"teacher {spec!r}: {item!r} is not understood. Parameters, each once as name=value: "
                 f"{allowed}."
             )
         try:
             found[name] = known[name](value)
         except ValueError as error:
-            raise TeacherError(
+            raise TeacherSpecError(
                 f"teacher {spec!r}: {name} is {value!r} ({error}). Give another value."
             ) from error
     return found

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lmtx.errors import TeacherError
+from lmtx.errors import TeacherError, TeacherSpecError
 from lmtx.teacher.base import Answer, TeacherContext, TeacherRequest, teacher_key
 
 EAGER_SHARE = 0.15
@@ -52,8 +52,10 @@ class SimulatedTeacher:
 
     Raises
     ------
+    TeacherSpecError
+        If a parameter is out of range.
     TeacherError
-        If there is no gold or a parameter is out of range.
+        If there is no gold.
     """
 
     is_llm = False
@@ -69,7 +71,7 @@ class SimulatedTeacher:
     ) -> None:
         for name, value in (("recall", recall), ("noise", noise)):
             if not 0 <= value <= 1:
-                raise TeacherError(
+                raise TeacherSpecError(
                     f"teacher 'simulated': {name} is {value}, expected a fraction from 0 to 1."
                 )
         if context.gold is None:

@@ -101,6 +101,20 @@ def test_wrong_use_and_wrong_input_exit_with_2(run: Run, files: Path) -> None:
     code, _, err = run("export", "corpus", files / "x")
     assert code == 2
     assert "--format" in err
+    (files / "labels.jsonl").write_text('{"id": "L", "name": "Owls"}\n')
+    (files / "corpus.jsonl").write_text('{"id": "a", "text": "An owl."}\n')
+    as_json(run, "import", "labels", files / "labels.jsonl")
+    as_json(run, "import", "corpus", files / "corpus.jsonl")
+    for arguments in (
+        ("teach", "--teacher", "no-such-teacher"),
+        ("cycle", "--teacher", "simulated:recall=2"),
+        ("train", "--set", "epochs=x"),
+        ("train", "--set", "no-such-setting=1"),
+        ("predict", files / "missing.txt"),
+    ):
+        code, out, err = run(*arguments, "--json")
+        assert (code, out) == (2, ""), arguments
+        assert "Traceback" not in err
 
 
 def test_what_can_not_be_done_yet_exits_with_1(run: Run, files: Path) -> None:

@@ -165,6 +165,16 @@ def test_what_is_wrong_is_said(
         Adapter.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("epochs", "x"), ("epochs", 2.5), ("batch", -1), ("lr", 0.0), ("lr", float("nan")),
+     ("decision_weight", "3"), ("unjudged_weight", -1.0), ("seed", None), ("threads", True)],
+)  # fmt: skip
+def test_a_setting_that_no_training_can_use_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"{name}: got"):
+        AdapterConfig(**{name: value})  # type: ignore[arg-type]
+
+
 def test_training_imports_no_sentence_transformers() -> None:
     code = "import sys, lmtx.cycle; print({'sentence_transformers', 'chromadb'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
