@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from lmtx.errors import InputError, LmtxError, NotFoundError
 from lmtx.journal import Journal
 from lmtx.types import Label, PairState, State
 from lmtx.workspace import tagging
-from lmtx.workspace.importing import LANGUAGES_FILE, write_languages
 from lmtx.workspace.models import (
     DocumentDetail,
     Example,
@@ -27,6 +27,7 @@ from lmtx.workspace.models import (
     WorkspaceInfo,
 )
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.queries import languages
 
 _SNIPPET = 240
 _EXAMPLES = 5
@@ -61,7 +62,8 @@ def status(parts: Parts) -> Status:
     runs = parts.journal.runs()
     teachers = [t for t in parts.journal.teachers() if t.n_judgments]
     used = teachers[-1] if teachers else None
-    languages = _languages(parts, counts)
+    minute = int(time.monotonic() // 60)  # counting them reads every row of a large corpus
+    spoken = parts.kept("languages", (counts["documents"], minute), lambda: languages(parts.journal))
     active = [job.id for job in parts.jobs(20) if job.active]
     is_llm = bool(used is not None and used.details.get("is_llm"))
     has_gold = counts.get("gold_test", 0) > 0
@@ -71,8 +73,8 @@ def status(parts: Parts) -> Status:
         counts=counts,
         has_gold=has_gold,
         encoder=parts.settings.encoder,
-        languages=languages,
-        language_warning=language_warning(parts.settings.encoder, languages),
+        languages=spoken,
+        language_warning=language_warning(parts.settings.encoder, spoken),
         teacher=used.spec if used is not None and used.spec else parts.settings.teacher,
         teacher_used=used is not None,
         is_llm=is_llm,
@@ -123,16 +125,6 @@ def _warnings(counts: dict[str, int]) -> list[str]:
             "Import documents of the split 'train'."
         )
     return warnings
-
-
-def _languages(parts: Parts, counts: dict[str, int]) -> dict[str, int]:
-    if not counts["documents"]:
-        return {}
-    try:
-        found = json.loads((parts.folder / LANGUAGES_FILE).read_text(encoding="utf-8"))
-        return {str(k): int(v) for k, v in found.items()}
-    except (OSError, ValueError, AttributeError):
-        return write_languages(parts)
 
 
 def document_detail(parts: Parts, document_id: str, *, predict: bool) -> DocumentDetail:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,12 +24,11 @@ from lmtx.journal import ImportCounts
 from lmtx.types import Document, Label, Progress, no_progress
 from lmtx.workspace.models import ImportReport
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.queries import stated_labels
+from lmtx.workspace.queries import languages, live_document_ids, live_labels, stated_labels
 
 OnBad = Literal["stop", "skip"]
 LabelsAre = Literal["gold", "completed", "none"]
 
-LANGUAGES_FILE = "languages.json"
 _SHOWN_ISSUES = 100
 _SHOWN_NAMES = 5
 _EVERY = 500
@@ -43,7 +41,7 @@ def preview(
     """Show how a file would be read; issues tell also of labels that do not exist."""
     shown = preview_file(source, kind, columns)
     if kind == "corpus":
-        resolver = LabelResolver(parts.journal.corpus(texts=False).labels)
+        resolver = LabelResolver(live_labels(parts.journal))
         if resolver.n_labels:
             for item in shown.items:
                 if isinstance(item, Document):
@@ -75,7 +73,7 @@ def import_corpus(
         issues = _Issues(source.name, on_bad)
         if made:
             warnings.append(f"{made} labels were made of names in {source.name} that no label had.")
-    resolver = LabelResolver(parts.journal.corpus(texts=False).labels)
+    resolver = LabelResolver(live_labels(parts.journal))
     if labels_are == "completed" and not resolver.n_labels:
         raise InputError(
             f"{source.name}: its labels are to count as settled by people, but there is no label set yet. "
@@ -105,12 +103,12 @@ def import_corpus(
     )
     deleted = 0
     if delete_missing:
-        missing = [d.id for d in parts.journal.corpus(texts=False).documents if d.id not in seen]
+        missing = [i for i in live_document_ids(parts.journal) if i not in seen]
         deleted = parts.journal.delete_documents(missing) if missing else 0
     progress(counts.added + counts.updated + counts.unchanged, 0, "Imported")
     if labels_are != "none" and (warning := resolver.warning()) is not None:
         warnings.append(warning)
-    counted = write_languages(parts)
+    counted = languages(parts.journal)
     if (warning := language_warning(parts.settings.encoder, counted)) is not None:
         warnings.append(warning)
     parts.after_import()
@@ -144,11 +142,11 @@ def import_labels(
     counts = parts.journal.put_labels(labels(), source=source.name)
     deleted = 0
     if delete_missing:
-        missing = [x.id for x in parts.journal.corpus(texts=False).labels if x.id not in seen]
+        missing = [x.id for x in live_labels(parts.journal) if x.id not in seen]
         deleted = parts.journal.delete_labels(missing) if missing else 0
     progress(len(seen), len(seen), "Imported")
     warnings = []
-    live = parts.journal.corpus(texts=False).labels
+    live = live_labels(parts.journal)
     names = Counter(x.name.casefold() for x in live)
     twice = sorted(name for name, n in names.items() if n > 1)
     if twice:
@@ -198,13 +196,6 @@ def resolve_gold(parts: Parts, labels: Sequence[Label]) -> tuple[int, str | None
                 source="label set",
             )
     return len(changed), resolver.warning()
-
-
-def write_languages(parts: Parts) -> dict[str, int]:
-    """Count the documents of each language, and keep the counts where `status` finds them at once."""
-    counted = dict(Counter(d.language for d in parts.journal.corpus(texts=False).documents))
-    (parts.folder / LANGUAGES_FILE).write_text(json.dumps(counted), encoding="utf-8")
-    return counted
 
 
 def import_demo(parts: Parts, progress: Progress = no_progress) -> ImportReport:
@@ -366,7 +357,7 @@ def _create_labels(
     parts: Parts, source: Source, columns: ColumnMap | None, issues: _Issues, progress: Progress
 ) -> int:
     """Make labels of names in the file that no label has; returns how many."""
-    resolver = LabelResolver(parts.journal.corpus(texts=False).labels)
+    resolver = LabelResolver(live_labels(parts.journal))
     names: dict[str, str] = {}
     for n, document in enumerate(read_documents(source, columns, on_issue=issues), start=1):
         if n % _EVERY == 0:

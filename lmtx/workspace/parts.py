@@ -26,6 +26,7 @@ from lmtx.errors import InputError, LmtxError, LockedError, StorageError
 from lmtx.jobs import Job, JobStore
 from lmtx.journal import Journal
 from lmtx.types import CorpusView, Document, FloatArray, Label, Progress, no_progress
+from lmtx.workspace.keeper import SYNC_EVERY_S, IndexKeeper
 
 if TYPE_CHECKING:
     from lmtx.index import ChromaIndex
@@ -34,11 +35,6 @@ _log = logging.getLogger(__name__)
 
 _encoders: dict[tuple[str, str], SentenceEncoder] = {}
 _encoders_lock = threading.Lock()
-
-_SYNC_EVERY_S = 5.0
-_LOOK_FOR_VECTORS_S = 30.0
-# Beyond that many texts without a vector, the background leaves the encoding to a job.
-_ENCODE_IN_BACKGROUND = 64
 
 
 class Parts:
@@ -56,7 +52,7 @@ class Parts:
         self._cache: EmbeddingCache | None = None
         self._index: ChromaIndex | None = None
         self._index_elsewhere_until = 0.0
-        self._keeper: _Keeper | None = None
+        self._keeper: IndexKeeper | None = None
         self._closed = False
         self.memory: dict[str, tuple[Any, Any]] = {}
         self._making: dict[str, threading.RLock] = {}
@@ -252,7 +248,7 @@ class Parts:
             if index.try_own():
                 self._index = index
                 return index
-            self._index_elsewhere_until = time.monotonic() + _SYNC_EVERY_S
+            self._index_elsewhere_until = time.monotonic() + SYNC_EVERY_S
             if must:
                 raise LockedError(
                     f"{self.folder}: another process owns the search index (an app, or another command). "
@@ -299,7 +295,7 @@ class Parts:
             return
         with self._lock:
             if self._keeper is None:
-                self._keeper = _Keeper(self)
+                self._keeper = IndexKeeper(self)
         self._keeper.wake()
 
     # ---- jobs ---------------------------------------------------------------------------------
@@ -314,76 +310,6 @@ class Parts:
         if before is None or ended - before:  # the first look starts to follow what was done meanwhile
             self.sync_soon()
         return jobs
-
-
-class _Keeper:
-    """Thread that brings the index up to the journal when woken, and looks by itself now and then."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="index-keeper")
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look now."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End the thread; returns when it has."""
-        self._stop.set()
-        self._wake.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=30)
-
-    def _run(self) -> None:
-        seen: object = None
-        waits_until = 0.0  # counting what has no vector is not for every five seconds
-        while not self._stop.is_set():
-            woken = self._wake.wait(timeout=_SYNC_EVERY_S)
-            self._wake.clear()
-            if self._stop.is_set():
-                return
-            try:
-                head = self._parts.journal.head()
-                if head == seen or (not woken and (self._busy() or time.monotonic() < waits_until)):
-                    continue
-                if self._waits_for_vectors():
-                    waits_until = time.monotonic() + _LOOK_FOR_VECTORS_S
-                    continue
-                self._parts.sync_index(self._progress)
-                seen = head
-            except _StoppedError:
-                return
-            except LmtxError as error:
-                _log.warning("search index: %s", error)
-            except Exception:  # a thread must not die of one bad moment; the next look tries again
-                _log.exception("search index")
-
-    def _busy(self) -> bool:
-        """Whether a job runs: its thousands of judgments are taken over once, at its end."""
-        return any(job.active for job in self._parts.job_store.recent(5))
-
-    def _waits_for_vectors(self) -> bool:
-        """Whether so much is to be encoded that a job should; asked until all is there, then never again."""
-        parts = self._parts
-        view, encoder = parts.journal.corpus(), parts.settings.encoder
-        seen, complete = parts.memory.get("encoded", (None, None))
-        if complete is view and seen == encoder:
-            return False
-        missing = parts.n_without_vector()
-        if not missing:
-            parts.memory["encoded"] = (encoder, view)
-        return missing > _ENCODE_IN_BACKGROUND
-
-    def _progress(self, done: int, total: int, message: str) -> None:
-        if self._stop.is_set():
-            raise _StoppedError
-
-
-class _StoppedError(Exception):
-    pass
 
 
 def _paths(labels: dict[str, Label]) -> dict[str, tuple[str, ...]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from lmtx.journal import Journal, schema
-from lmtx.types import Role
+from lmtx.journal.documents import read_labels
+from lmtx.types import Label, Role
 
 
 def stated_labels(journal: Journal) -> Iterator[tuple[str, tuple[str, ...], str]]:
@@ -46,7 +47,22 @@ def document_ids(journal: Journal, role: Role, *, judged: bool | None = None) ->
         return [str(x) for x in conn.scalars(select(d.id).where(*conditions).order_by(d.num))]
 
 
-def is_completed(journal: Journal, document_id: str) -> bool:
-    """Whether a document's completion stands."""
-    row = journal.document_row(document_id)
-    return row is not None and row.completed
+def live_document_ids(journal: Journal) -> list[str]:
+    """Ids of all live documents, in row order; their texts are not read."""
+    d = schema.documents.c
+    with journal._read() as conn:
+        return [str(x) for x in conn.scalars(select(d.id).where(d.live == 1).order_by(d.num))]
+
+
+def live_labels(journal: Journal) -> list[Label]:
+    """All live labels, in row order."""
+    with journal._read() as conn:
+        return read_labels(conn, schema.labels.c.live == 1)
+
+
+def languages(journal: Journal) -> dict[str, int]:
+    """Language -> number of live documents, "" where it was not guessed."""
+    d = schema.documents.c
+    statement = select(d.language, func.count()).where(d.live == 1).group_by(d.language)
+    with journal._read() as conn:
+        return {str(language): int(n) for language, n in conn.execute(statement)}

@@ -1,100 +1,30 @@
-"""Long work in processes of its own: start, watch, cancel, resume.
-
-A job is a row of the journal's jobs table and a process of `lmtx.worker`, in a session of its own, so
-that it outlives a page reload and the app. Its progress is a small file, not a write to the journal: an
-import holds the journal's one write lock while it counts. Whether it lives is told by an operating-system
-lock on `jobs/<id>.lock` that its process holds: a crash frees the lock, and the job then reads
-"interrupted".
-Jobs that write wait for `jobs/writer.lock`, so one of them runs at a time.
-
-Every verb is idempotent, so resuming a job is starting the same verb with the same parameters again:
-what was committed is found there and not done twice.
-"""
+"""The jobs of a workspace: start, watch, cancel, resume."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import Any, get_args
 
 from filelock import FileLock, Timeout
 
 from lmtx.errors import InputError, JobCancelled
+from lmtx.jobs.model import READERS, UNFINISHED, VERBS, Job, JobState, phase_of
+from lmtx.jobs.process import WORKER, held, worker_environment
+from lmtx.jobs.warm import WarmPool
 from lmtx.journal import JobRow, Journal
 from lmtx.types import Progress, now
 
-JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-
-VERBS: frozenset[str] = frozenset(
-    {
-        "cycle",
-        "demo",
-        "embed",
-        "evaluate",
-        "export",
-        "import_corpus",
-        "import_decisions",
-        "import_labels",
-        "label_quality",
-        "teach",
-        "train",
-    }
-)
-"""What can run as a job: methods of the workspace that take `progress`."""
-
-READERS: frozenset[str] = frozenset({"evaluate", "export", "label_quality"})
-"""Verbs that write nothing to the journal and so wait for nobody."""
-
 _STARTING_S = 60.0  # a process may take that long to come up and take its lock
 _GRACE_S = 10.0  # from asking a job to stop to telling it
-_UNFINISHED = ("queued", "running")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One piece of long work.
-
-    `rate` is in items per second, None until it is known. `result` is what the verb returned, as JSON;
-    `error` the message for the user where the job failed.
-    """
-
-    id: str
-    verb: str
-    params: dict[str, Any]
-    state: JobState
-    done: int = 0
-    total: int = 0
-    message: str = ""
-    rate: float | None = None
-    created: datetime = field(default_factory=now)
-    started: datetime | None = None
-    ended: datetime | None = None
-    error: str = ""
-    result: dict[str, Any] | None = None
-
-    @property
-    def active(self) -> bool:
-        """Whether it runs or waits to."""
-        return self.state in _UNFINISHED
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time to the end at the present rate, None where unknown."""
-        if not self.active or not self.rate or self.total <= self.done:
-            return None
-        return (self.total - self.done) / self.rate
 
 
 class JobStore:
@@ -158,7 +88,7 @@ class JobStore:
             return
         with (self._jobs_folder() / f"{job_id}.log").open("ab") as log:
             self._children[job_id] = subprocess.Popen(
-                [*_WORKER, "run", "--workspace", str(self.folder.resolve()), job_id],
+                [*WORKER, "run", "--workspace", str(self.folder.resolve()), job_id],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -199,9 +129,9 @@ class JobStore:
             return ""
 
     def _seen(self, record: JobRow) -> Job:
-        if record.state in _UNFINISHED and not self._alive(record.id):
+        if record.state in UNFINISHED and not self._alive(record.id):
             # The process may have ended between the two looks: its own last word counts.
-            self.journal.job_update(record.id, if_state=_UNFINISHED, state="interrupted", ended=now())
+            self.journal.job_update(record.id, if_state=UNFINISHED, state="interrupted", ended=now())
             record = self.journal.job(record.id)
         progress = self.read_progress(record.id)
         state: JobState = record.state if record.state in get_args(JobState) else "failed"  # type: ignore[assignment]
@@ -213,7 +143,7 @@ class JobStore:
             done=int(progress.get("done") or 0),
             total=int(progress.get("total") or 0),
             message=str(progress.get("message") or ""),
-            rate=progress.get("rate") if record.state in _UNFINISHED else None,
+            rate=progress.get("rate") if record.state in UNFINISHED else None,
             created=record.created,
             started=record.started,
             ended=record.ended,
@@ -259,7 +189,7 @@ class JobStore:
                 return
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(record.pid, sign)
-        self.journal.job_update(job_id, if_state=_UNFINISHED, state="cancelled", ended=now())
+        self.journal.job_update(job_id, if_state=UNFINISHED, state="cancelled", ended=now())
 
     # ---- files --------------------------------------------------------------------------------
 
@@ -367,162 +297,3 @@ class JobProgress:
         self._store.write_progress(self._job_id, done=done, total=total, message=message, rate=rate)
         if self._store.cancel_asked(self._job_id):
             raise JobCancelled("Stopped as asked; what was committed is kept.")
-
-
-def phase_of(message: str) -> str:
-    """Return what of a progress message stays the same while it counts: up to a colon, comma or digit."""
-    return re.split(r"[:,]|\d", message, maxsplit=1)[0].strip()
-
-
-_WORKER = [sys.executable, "-m", "lmtx.worker"]
-
-
-def spare_cores() -> int:
-    """Cores that long work may use: one is left to the app."""
-    return max(1, (os.cpu_count() or 2) - 1)
-
-
-def worker_environment() -> dict[str, str]:
-    """Environment of a job's process: one core is left to the app, nothing is fetched or reported."""
-    threads = str(spare_cores())
-    package = str(Path(__file__).resolve().parent.parent)
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return {
-        **os.environ,
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
-        "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", threads),
-        "MKL_NUM_THREADS": os.environ.get("MKL_NUM_THREADS", threads),
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join(p for p in (*paths, package) if p),
-    }
-
-
-def held(path: Path) -> bool:
-    """Whether some process holds the lock file."""
-    if not path.exists():
-        return False
-    lock = FileLock(path, is_singleton=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
-
-
-class WarmPool:
-    """Spare processes that have imported what training needs, so that a retrain starts at once.
-
-    A spare ends by itself when this process does; one that was given a job goes on.
-
-    Parameters
-    ----------
-    size : int
-        Spares kept ready.
-    """
-
-    def __init__(self, size: int = 1) -> None:
-        self._size = size
-        self._spares: list[_Spare] = []
-        self._lock = threading.Lock()
-        self._closed = False
-        self._refill(delay_s=0.0)
-
-    def ready(self) -> bool:
-        """Whether a spare has finished importing."""
-        with self._lock:
-            return any(spare.ready.is_set() for spare in self._spares)
-
-    def wait_ready(self, timeout_s: float) -> bool:
-        """Wait until a spare is ready; False after `timeout_s`."""
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            if self.ready():
-                return True
-            time.sleep(0.05)
-        return self.ready()
-
-    def hand_over(self, workspace: Path, job_id: str) -> bool:
-        """Give a job to a spare; False where none is ready (start a new process then)."""
-        with self._lock:
-            self._spares = [s for s in self._spares if s.process.poll() is None]
-            spare = next((s for s in self._spares if s.ready.is_set()), None)
-            if spare is not None:
-                self._spares.remove(spare)
-        if spare is None:
-            threading.Thread(target=self._refill, args=(0.5,), daemon=True, name="warm-pool").start()
-            return False
-        taken = spare.assign(workspace, job_id)
-        threading.Thread(target=self._refill_after, args=(spare,), daemon=True, name="warm-pool").start()
-        return taken
-
-    def close(self) -> None:
-        """End the spares that have no job."""
-        with self._lock:
-            self._closed = True
-            spares, self._spares = self._spares, []
-        for spare in spares:
-            spare.end()
-
-    def _refill_after(self, spare: _Spare) -> None:
-        spare.process.wait()  # a new spare's imports would take the running job's core
-        self._refill(delay_s=0.5)
-
-    def _refill(self, delay_s: float) -> None:
-        time.sleep(delay_s)
-        with self._lock:
-            while not self._closed and len(self._spares) < self._size:
-                self._spares.append(_Spare())
-
-
-class _Spare:
-    """One warm process: it says "ready", reads one line of JSON, says "taken", and works."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [*_WORKER, "warm"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env=worker_environment(),
-            text=True,
-        )
-        self.ready = threading.Event()
-        self._taken = threading.Event()
-        threading.Thread(target=self._listen, daemon=True, name="warm-spare").start()
-
-    def assign(self, workspace: Path, job_id: str, timeout_s: float = 5.0) -> bool:
-        line = json.dumps({"workspace": str(workspace.resolve()), "job": job_id})
-        pipe = _pipe(self.process.stdin)
-        try:
-            pipe.write(line + "\n")
-            pipe.flush()
-        except (BrokenPipeError, OSError, ValueError):
-            return False
-        if self._taken.wait(timeout_s):
-            return True
-        self.end(kill=True)  # it must not wake up later and run the job a second time
-        return False
-
-    def end(self, kill: bool = False) -> None:
-        if kill:
-            self.process.kill()
-        with contextlib.suppress(OSError, ValueError):
-            _pipe(self.process.stdin).close()
-
-    def _listen(self) -> None:
-        for line in _pipe(self.process.stdout):
-            if line.strip() == "ready":
-                self.ready.set()
-            elif line.strip() == "taken":
-                self._taken.set()
-                break
-        self.process.wait()
-        self.ready.clear()
-
-
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None  # both ends were asked for
-    return pipe
