@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lmtx.journal import Journal
 from lmtx.student import AdapterConfig
 from lmtx.tagger import HeldOut, TeacherKind, TrainingInputs
-from lmtx.types import CorpusView, Document, FloatArray, IntArray, Label, Pairs
+from lmtx.types import CorpusView, Document, FloatArray, IntArray, Label, Pairs, unit_hash
 
 EVIDENCE = "evidence"
 MAX_HELD_OUT = 500
@@ -143,7 +143,46 @@ class Training:
         )
 
 
-def training_set(journal: Journal, view: CorpusView, decision_weight: float = 3.0) -> Training:
+class KeptVectors:
+    """Vectors of documents, fetched once: the provider may read a database."""
+
+    def __init__(self, inputs: CycleInputs) -> None:
+        self._fetch = inputs.document_vectors
+        self._vectors: dict[str, FloatArray] = {}
+
+    def __call__(self, documents: Sequence[Document]) -> FloatArray:
+        """Return float32 (n_docs, dim), unit rows."""
+        hashes = [d.hash for d in documents]
+        missing = {h: d for h, d in zip(hashes, documents, strict=True) if h not in self._vectors}
+        if missing:
+            for found, vector in zip(missing, self._fetch(list(missing.values())), strict=True):
+                self._vectors[found] = vector
+        if not hashes:
+            return self._fetch([])
+        return np.stack([self._vectors[h] for h in hashes])
+
+
+def seeded_rows(view: CorpusView, seed: int, limit_docs: int | None) -> IntArray:
+    """Train and held-out documents in seeded order, up to `limit_docs` train documents.
+
+    A prefix of it is a random sample with its share of held-out documents, so a cycle that
+    is cut short leaves something usable, and a longer one goes on where it ended.
+    """
+    rows = view.rows("train", "held_out").tolist()
+    order = sorted(rows, key=lambda i: unit_hash(str(seed), "judge", view.documents[i].id))
+    if limit_docs is None:
+        return np.array(order, dtype=np.int32)
+    n_train = np.cumsum([view.roles[i] == "train" for i in order])
+    end = int(np.searchsorted(n_train, limit_docs, side="left")) + 1
+    return np.array(order[:end] if limit_docs > 0 else [], dtype=np.int32)
+
+
+def training_set(
+    journal: Journal,
+    view: CorpusView,
+    decision_weight: float = 3.0,
+    until: tuple[int, int] | None = None,
+) -> Training:
     """Read the training set from the journal.
 
     Newest standing decisions override judgments; unparsed answers train nothing. Verdicts of
@@ -156,9 +195,11 @@ def training_set(journal: Journal, view: CorpusView, decision_weight: float = 3.
         Of this journal.
     decision_weight : float
         Weight of a decided pair; a judged one has 1.
+    until : (int, int), optional
+        Leave out the judgments that `Journal.pairs_frame` leaves out with it.
     """
     specs = {t.key: t.spec for t in journal.teachers()}
-    frame = journal.pairs_frame()
+    frame = journal.pairs_frame(until=until)
     n_docs = len(view.documents)
     document = _rows(frame["document_id"], view.document_idx)
     label = _rows(frame["label_id"], view.label_idx)
@@ -172,7 +213,10 @@ def training_set(journal: Journal, view: CorpusView, decision_weight: float = 3.
 
     in_train = usable & (role == "train")
     completed = {
-        view.document_idx[i]: np.array([view.label_idx[x] for x in labels], dtype=np.int32)
+        view.document_idx[i]: np.array(
+            [view.label_idx[x] for x in labels if x in view.label_idx],  # the view may be older
+            dtype=np.int32,
+        )
         for i, labels in journal.completed().items()
         if i in view.document_idx and view.roles[view.document_idx[i]] == "train"
     }

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmtx.quality import standard_error
 from lmtx.tagger import HeldOut, Tagger
 
 _CUTS = (1, 3, 5)
@@ -115,7 +116,7 @@ def gate(tagger: Tagger, zero_shot: Tagger, promoted: Tagger | None, held_out: H
     if promoted is not None and promoted.label_ids == tagger.label_ids:
         theirs = judged_quality(promoted, held_out)
         in_use = float(theirs.mean())
-        passed = passed and float((ours - theirs).mean()) >= -_se(ours - theirs)
+        passed = passed and float((ours - theirs).mean()) >= -standard_error(ours - theirs)
         message += f", in use {in_use:.3f}"
     return Gate(
         passed,
@@ -124,7 +125,7 @@ def gate(tagger: Tagger, zero_shot: Tagger, promoted: Tagger | None, held_out: H
         float(ours.mean()),
         float(base_of.mean()),
         in_use,
-        _se(ours - base_of),
+        standard_error(ours - base_of),
         n,
     )
 
@@ -133,8 +134,4 @@ def improved(new: NDArray[np.float64], best: NDArray[np.float64] | None) -> bool
     """Whether a round is better than the best before by more than the standard error of the difference."""
     if best is None:
         return True
-    return bool((new - best).mean() > _se(new - best))
-
-
-def _se(values: NDArray[np.float64]) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+    return bool((new - best).mean() > standard_error(new - best))

@@ -9,15 +9,33 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lmtx.cycle.data import EVIDENCE, MAX_HELD_OUT, CycleInputs, Training, training_set
+from lmtx.cycle.began import Began
+from lmtx.cycle.data import (
+    EVIDENCE,
+    MAX_HELD_OUT,
+    CycleInputs,
+    KeptVectors,
+    Training,
+    seeded_rows,
+    training_set,
+)
 from lmtx.cycle.held_out import MIN_DOCUMENTS, improved, judged_quality
 from lmtx.cycle.training import finish, fit, promoted_tagger
 from lmtx.errors import InputError, NothingToDoError
+from lmtx.quality import standard_error
 from lmtx.shortlist import dense_topk, first_distinct, union
 from lmtx.student import Adapter
 from lmtx.tagger import HeldOut, Tagger
 from lmtx.teacher import JudgeReport, Teacher, judge
-from lmtx.types import CorpusView, Document, FloatArray, IntArray, Progress, Run, no_progress, unit_hash
+from lmtx.types import (
+    CorpusView,
+    FloatArray,
+    IntArray,
+    Pairs,
+    Progress,
+    Run,
+    no_progress,
+)
 
 _POOL = 5  # labels of each compared system that are judged on held-out documents
 _STEPS = 100  # progress units of a round
@@ -67,21 +85,6 @@ class CycleReport:
     n_documents: int
     n_judged: int
     cpu_s: float
-
-
-def seeded_rows(view: CorpusView, seed: int, limit_docs: int | None) -> IntArray:
-    """Train and held-out documents in seeded order, up to `limit_docs` train documents.
-
-    A prefix of it is a random sample with its share of held-out documents, so a cycle that
-    is cut short leaves something usable, and a longer one goes on where it ended.
-    """
-    rows = view.rows("train", "held_out").tolist()
-    order = sorted(rows, key=lambda i: unit_hash(str(seed), "judge", view.documents[i].id))
-    if limit_docs is None:
-        return np.array(order, dtype=np.int32)
-    n_train = np.cumsum([view.roles[i] == "train" for i in order])
-    end = int(np.searchsorted(n_train, limit_docs, side="left")) + 1
-    return np.array(order[:end] if limit_docs > 0 else [], dtype=np.int32)
 
 
 def run_cycle(
@@ -148,11 +151,13 @@ def run_cycle(
     progress(0, total, "Reading the corpus")
     view = inputs.journal.corpus()
     _check(view)
-    inputs = replace(inputs, document_vectors=_Kept(inputs))
+    inputs = replace(inputs, document_vectors=KeptVectors(inputs))
     cycle = _Cycle(inputs, teacher, view, seeded_rows(view, inputs.seed, limit_docs), progress, total)
     if not len(cycle.train_rows):
         raise NothingToDoError("No document is there to train on. Import documents of the split 'train'.")
     config = inputs.student_config(**student)
+    asked_for = [teacher.key, rounds, patience, limit_docs, inputs.top_k, asdict(config), inputs.encoder_key]
+    cycle.begun_before(asked_for)
     known = {t.key for t in inputs.journal.teachers() if t.spec}
     if teacher.key not in known:
         inputs.journal.teacher_put(
@@ -167,7 +172,7 @@ def run_cycle(
         cpu = time.process_time()
         cycle.round = number
         report = cycle.ask()
-        training = training_set(inputs.journal, view, config.decision_weight)
+        training = training_set(inputs.journal, view, config.decision_weight, cycle.until)
         cycle.train(training, config.decision_weight, student)
         quality: NDArray[np.float64] | None = None
         zero: float | None = None
@@ -186,7 +191,7 @@ def run_cycle(
                 n_yes=report.n_yes,
                 n_held_out_judged=n_held_out,
                 held_out=None if quality is None else float(quality.mean()),
-                held_out_se=None if quality is None else float(quality.std() / max(1, len(quality)) ** 0.5),
+                held_out_se=None if quality is None else standard_error(quality),
                 zero_shot=zero,
                 improved=gained,
                 cpu_s=round(time.process_time() - cpu, 2),
@@ -240,6 +245,7 @@ def run_cycle(
         progress=lambda message: cycle.tell(0.96, message),
         held_out=held_out,
     )
+    cycle.ended()
     progress(total, total, "Done")
     return CycleReport(
         run, tuple(reports), stopped, len(cycle.train_rows), n_judged, round(time.process_time() - start, 2)
@@ -272,12 +278,28 @@ class _Cycle:
         )
         self.student: Adapter | None = None
         self._trained_on = ""
+        self._scored: IntArray | None = None
+        self._began: Began | None = None
         self._lexical_best = (
             None if len(self.texts) == 0 else self.zero_shot.lexical.topk(self.texts, inputs.top_k)
         )
         in_use = promoted_tagger(inputs)
         if in_use is not None and in_use.student is not None:
             self.student = in_use.student
+
+    def begun_before(self, asked_for: Sequence[object]) -> None:
+        """Note that this cycle begins, or find where it began before it was killed."""
+        self._began = Began.noted(self.inputs, asked_for)
+
+    def ended(self) -> None:
+        """Forget where it began."""
+        if self._began is not None:
+            self._began.forget()
+
+    @property
+    def until(self) -> tuple[int, int] | None:
+        """Judgments that this round may know of: see `Began`."""
+        return self._began.until(self.round) if self._began is not None else None
 
     def tell(self, share: float, message: str) -> None:
         """Report progress: `share` of the present round is done."""
@@ -362,31 +384,24 @@ class _Cycle:
         return report.n_judged
 
     def held_out(self) -> HeldOut | None:
-        """Held-out documents with what was said of them so far, in a fixed order."""
-        training = training_set(self.inputs.journal, self.view)
-        if not len(training.held_out_rows):
+        """Held-out documents of this cycle with what was said of them so far, the same in every round.
+
+        Those that only others judged are left out: not all that the compared systems rank first was
+        asked there.
+        """
+        training = training_set(self.inputs.journal, self.view, until=self.until)
+        rows, pairs = training.held_out_rows, training.held_out_pairs
+        if self._scored is None:
+            self._scored = rows[np.isin(rows, self.held_out_rows)]
+        if not len(self._scored):
             return None
-        documents = [self.view.documents[int(i)] for i in training.held_out_rows]
-        vectors = self.inputs.document_vectors(documents)
-        return HeldOut([d.full_text for d in documents], vectors, training.held_out_pairs)
-
-
-class _Kept:
-    """Vectors of documents, fetched once: the provider may read a database."""
-
-    def __init__(self, inputs: CycleInputs) -> None:
-        self._fetch = inputs.document_vectors
-        self._vectors: dict[str, FloatArray] = {}
-
-    def __call__(self, documents: Sequence[Document]) -> FloatArray:
-        hashes = [d.hash for d in documents]
-        missing = {h: d for h, d in zip(hashes, documents, strict=True) if h not in self._vectors}
-        if missing:
-            for found, vector in zip(missing, self._fetch(list(missing.values())), strict=True):
-                self._vectors[found] = vector
-        if not hashes:
-            return self._fetch([])
-        return np.stack([self._vectors[h] for h in hashes])
+        place = np.full(len(self.view.documents), -1, dtype=np.int32)
+        place[self._scored] = np.arange(len(self._scored), dtype=np.int32)
+        document = place[rows[pairs.document_idx]]
+        kept = document >= 0
+        pairs = Pairs(document[kept], pairs.label_idx[kept], pairs.target[kept], pairs.weight[kept])
+        documents = [self.view.documents[int(i)] for i in self._scored]
+        return HeldOut([d.full_text for d in documents], self.inputs.document_vectors(documents), pairs)
 
 
 def _check(view: CorpusView) -> None:

@@ -7,14 +7,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lmtx.cycle.data import CycleInputs, Training, training_set
 from lmtx.cycle.held_out import Gate, gate
 from lmtx.errors import NothingToDoError, StorageError
 from lmtx.student import Adapter, AdapterConfig
-from lmtx.tagger import HeldOut, Tagger, TrainingInputs
+from lmtx.tagger import FIXED_WEIGHTS, HeldOut, Tagger, TrainingInputs
 from lmtx.types import Progress, Run, no_progress, now
 
 _log = logging.getLogger(__name__)
@@ -88,14 +88,12 @@ def fit(
         )
     ready = training.inputs(inputs, config)
     if student is not None:
-        ready = _with_student(ready, student)
+        ready = replace(ready, student=student)
     return Tagger.fit(ready, progress), ready
 
 
 def zero_shot_of(tagger: Tagger) -> Tagger:
     """Return the zero-shot ranking over the same labels and word frequencies."""
-    from lmtx.tagger import FIXED_WEIGHTS
-
     return Tagger(
         label_ids=tagger.label_ids,
         label_vectors=tagger.label_vectors,
@@ -179,7 +177,10 @@ def _write(tagger: Tagger, folder: Path) -> None:
             if time.time() - left.stat().st_mtime > 3600:
                 shutil.rmtree(left, ignore_errors=True)
         tagger.save(part)
+        for path in (*part.rglob("*"), part):
+            _to_disk(path)  # the journal will say that the run is there, and survives a power cut
         part.rename(folder)
+        _to_disk(folder.parent)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise StorageError(
@@ -187,10 +188,13 @@ def _write(tagger: Tagger, folder: Path) -> None:
         ) from error
 
 
-def _with_student(ready: TrainingInputs, student: Adapter) -> TrainingInputs:
-    from dataclasses import replace
-
-    return replace(ready, student=student)
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 __all__ = ["finish", "fit", "promoted_tagger", "train_once", "zero_shot_of"]

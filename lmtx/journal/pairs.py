@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from lmtx.journal import schema as s
 from lmtx.journal.judgments import Judgments
@@ -102,13 +102,17 @@ class Pairs(Judgments):
             "decisions": counters.get("decisions", 0),
         }
 
-    def pairs_frame(self, *, teacher_key: str | None = None) -> pd.DataFrame:
+    def pairs_frame(
+        self, *, teacher_key: str | None = None, until: tuple[int, int] | None = None
+    ) -> pd.DataFrame:
         """Return all live pairs, in row order of document and label.
 
         Parameters
         ----------
         teacher_key : str, optional
             Let only this teacher's judgments count; decisions stay.
+        until : (int, int), optional
+            Sequence number and round: let no judgment count that is both newer and of a later round.
 
         Returns
         -------
@@ -143,9 +147,15 @@ class Pairs(Judgments):
                 )
             }
             table = _columns(conn, select(*columns).order_by(p.document_num, p.label_num), len(columns))
-            others = [key for key in teacher_keys.values() if key != teacher_key]
-            if teacher_key is not None and others:
-                table = self._only_teacher(conn, table, teacher_key)
+            j = s.judgments.c
+            conditions: list[Any] = []
+            if teacher_key is not None and any(key != teacher_key for key in teacher_keys.values()):
+                nums = [num for num, key in teacher_keys.items() if key == teacher_key]
+                conditions.append(j.teacher_num.in_(nums))
+            if until is not None:
+                conditions.append(or_(j.seq <= until[0], j.round <= until[1]))
+            if conditions:
+                table = self._only(conn, table, conditions)
         document, label, verdict, probability, teacher, round_, decision, decision_seq = table
         judged, decided = ~np.isnan(verdict), ~np.isnan(decision)
         state = np.where(decided, decision, verdict + 2).astype(np.int64)
@@ -167,21 +177,27 @@ class Pairs(Judgments):
             }
         )
 
-    def _only_teacher(self, conn: Connection, table: list[Any], teacher_key: str) -> list[Any]:
-        """Put the newest judgments of one teacher in the place of the newest of all."""
+    def _only(self, conn: Connection, table: list[Any], conditions: Sequence[Any]) -> list[Any]:
+        """Put the newest of some judgments in the place of the newest of all."""
         import pandas as pd
 
         j = s.judgments.c
-        teacher_num = conn.scalar(select(s.teachers.c.num).where(s.teachers.c.key == teacher_key))
-        names = ["document_hash", "label_hash", "verdict", "probability", "round"]
+        names = ["document_hash", "label_hash", "verdict", "probability", "teacher", "round"]
         judged = pd.DataFrame(
             dict(
                 zip(
                     names,
                     _columns(
                         conn,
-                        select(j.document_hash_num, j.label_hash_num, j.verdict, j.probability, j.round)
-                        .where(j.teacher_num == (-1 if teacher_num is None else teacher_num))
+                        select(
+                            j.document_hash_num,
+                            j.label_hash_num,
+                            j.verdict,
+                            j.probability,
+                            j.teacher_num,
+                            j.round,
+                        )
+                        .where(*conditions)
                         .order_by(j.seq),
                         len(names),
                     ),
@@ -192,7 +208,6 @@ class Pairs(Judgments):
         for name, source in (("document", s.documents), ("label", s.labels)):
             nums = _columns(conn, select(source.c.num, source.c.hash_num).where(source.c.live == 1), 2)
             judged = judged.merge(pd.DataFrame({name: nums[0], f"{name}_hash": nums[1]}), on=f"{name}_hash")
-        judged["teacher"] = float(teacher_num or -1)
         decided = ~np.isnan(table[6])
         decisions = pd.DataFrame(
             {

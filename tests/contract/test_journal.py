@@ -715,6 +715,12 @@ def test_pairs_frame(filled: Journal) -> None:
     assert other["document_id"].tolist() == ["d0", "d1"]
     assert other["state"].tolist() == ["rejected", "accepted"]
     assert filled.pairs_frame(teacher_key="t3")["state"].tolist() == ["rejected", "accepted"]
+    newest = filled.counts()["judgments"]
+    early = filled.pairs_frame(until=(newest - 3, 0))  # without the judgment of round 3
+    assert early["document_id"].tolist() == ["d0", "d1"]
+    assert early["teacher_key"].tolist()[0] == "t2"
+    assert filled.pairs_frame(until=(newest, 0)).equals(frame)
+    assert filled.pairs_frame(until=(0, 3)).equals(frame)
 
 
 # Runs and jobs
