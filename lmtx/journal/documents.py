@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal, or_, select
@@ -82,6 +82,64 @@ class Documents(DocumentImports):
                 for table in (s.documents, s.labels)
             )
         return documents, labels
+
+    def document_ids(
+        self, role: Role | None = None, *, completed: bool | None = None, judged: bool | None = None
+    ) -> list[str]:
+        """List the ids of live documents in row order; their texts are not read.
+
+        Parameters
+        ----------
+        role : role, optional
+            Only documents of this role.
+        completed : bool, optional
+            Only those whose completion stands (True) or does not (False).
+        judged : bool, optional
+            Only those that have (True) or have not (False) a judged or decided pair.
+        """
+        d = s.documents.c
+        conditions = [d.live == 1]
+        if role is not None:
+            conditions.append(d.role == role)
+        if completed is not None:
+            conditions.append(d.completed == int(completed))
+        if judged is not None:
+            n_pairs = d.n_accepted + d.n_rejected + d.n_proposed + d.n_declined + d.n_unparsed
+            conditions.append(n_pairs > 0 if judged else n_pairs == 0)
+        with self._read() as conn:
+            return [str(x) for x in conn.scalars(select(d.id).where(*conditions).order_by(d.num))]
+
+    def labels(self) -> list[Label]:
+        """List all live labels in row order, without reading documents."""
+        with self._read() as conn:
+            return read_labels(conn, s.labels.c.live == 1)
+
+    def languages(self) -> dict[str, int]:
+        """Count the live documents of each language, "" where it was not guessed."""
+        d = s.documents.c
+        statement = select(d.language, func.count()).where(d.live == 1).group_by(d.language)
+        with self._read() as conn:
+            return {str(language): int(n) for language, n in conn.execute(statement)}
+
+    def stated_labels(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
+        """Labels of documents as they stand in the record, found in the label set or not.
+
+        For resolving names against a label set that came later; nothing that trains may call it.
+
+        Yields
+        ------
+        document_id, labels, what they are ("gold" or "completed")
+        """
+        d, r = s.documents.c, s.document_records.c
+        statement = (
+            select(d.id, r.labels, r.labels_are)
+            .join(s.document_records, r.seq == d.record_seq)
+            .where(d.live == 1, r.labels.is_not(None), r.labels != "[]")
+        )
+        with self._read() as conn:
+            rows = conn.execute(statement).all()
+        for document_id, labels, kind in rows:
+            yield document_id, tuple(string_list(labels)), kind
 
     def document_row(self, id: str) -> DocumentRow | None:
         """Return a live document as lists show it, or None."""

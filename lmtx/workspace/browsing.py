@@ -27,7 +27,6 @@ from lmtx.workspace.models import (
     WorkspaceInfo,
 )
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.queries import languages
 
 _SNIPPET = 240
 _EXAMPLES = 5
@@ -63,7 +62,7 @@ def status(parts: Parts) -> Status:
     teachers = [t for t in parts.journal.teachers() if t.n_judgments]
     used = teachers[-1] if teachers else None
     minute = int(time.monotonic() // 60)  # counting them reads every row of a large corpus
-    spoken = parts.kept("languages", (counts["documents"], minute), lambda: languages(parts.journal))
+    spoken = parts.kept("languages", (counts["documents"], minute), parts.journal.languages)
     active = [job.id for job in parts.jobs(20) if job.active]
     is_llm = bool(used is not None and used.details.get("is_llm"))
     has_gold = counts.get("gold_test", 0) > 0

@@ -24,7 +24,6 @@ from lmtx.journal import ImportCounts
 from lmtx.types import Document, Label, Progress, no_progress
 from lmtx.workspace.models import ImportReport
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.queries import languages, live_document_ids, live_labels, stated_labels
 
 OnBad = Literal["stop", "skip"]
 LabelsAre = Literal["gold", "completed", "none"]
@@ -41,7 +40,7 @@ def preview(
     """Show how a file would be read; issues tell also of labels that do not exist."""
     shown = preview_file(source, kind, columns)
     if kind == "corpus":
-        resolver = LabelResolver(live_labels(parts.journal))
+        resolver = LabelResolver(parts.journal.labels())
         if resolver.n_labels:
             for item in shown.items:
                 if isinstance(item, Document):
@@ -73,7 +72,7 @@ def import_corpus(
         issues = _Issues(source.name, on_bad)
         if made:
             warnings.append(f"{made} labels were made of names in {source.name} that no label had.")
-    resolver = LabelResolver(live_labels(parts.journal))
+    resolver = LabelResolver(parts.journal.labels())
     if labels_are == "completed" and not resolver.n_labels:
         raise InputError(
             f"{source.name}: its labels are to count as settled by people, but there is no label set yet. "
@@ -103,12 +102,12 @@ def import_corpus(
     )
     deleted = 0
     if delete_missing:
-        missing = [i for i in live_document_ids(parts.journal) if i not in seen]
+        missing = [i for i in parts.journal.document_ids() if i not in seen]
         deleted = parts.journal.delete_documents(missing) if missing else 0
     progress(counts.added + counts.updated + counts.unchanged, 0, "Imported")
     if labels_are != "none" and (warning := resolver.warning()) is not None:
         warnings.append(warning)
-    counted = languages(parts.journal)
+    counted = parts.journal.languages()
     if (warning := language_warning(parts.settings.encoder, counted)) is not None:
         warnings.append(warning)
     parts.after_import()
@@ -142,11 +141,11 @@ def import_labels(
     counts = parts.journal.put_labels(labels(), source=source.name)
     deleted = 0
     if delete_missing:
-        missing = [x.id for x in live_labels(parts.journal) if x.id not in seen]
+        missing = [x.id for x in parts.journal.labels() if x.id not in seen]
         deleted = parts.journal.delete_labels(missing) if missing else 0
     progress(len(seen), len(seen), "Imported")
     warnings = []
-    live = live_labels(parts.journal)
+    live = parts.journal.labels()
     names = Counter(x.name.casefold() for x in live)
     twice = sorted(name for name, n in names.items() if n > 1)
     if twice:
@@ -177,7 +176,7 @@ def resolve_gold(parts: Parts, labels: Sequence[Label]) -> tuple[int, str | None
     """
     resolver = LabelResolver(labels)
     changed: dict[str, tuple[tuple[str, ...], str]] = {}
-    for document_id, given, kind in stated_labels(parts.journal):
+    for document_id, given, kind in parts.journal.stated_labels():
         found = resolver.resolve(Document(document_id, "", "", labels=given)).labels
         if found is not None and found != given:
             changed[document_id] = (found, kind)
@@ -357,7 +356,7 @@ def _create_labels(
     parts: Parts, source: Source, columns: ColumnMap | None, issues: _Issues, progress: Progress
 ) -> int:
     """Make labels of names in the file that no label has; returns how many."""
-    resolver = LabelResolver(live_labels(parts.journal))
+    resolver = LabelResolver(parts.journal.labels())
     names: dict[str, str] = {}
     for n, document in enumerate(read_documents(source, columns, on_issue=issues), start=1):
         if n % _EVERY == 0:

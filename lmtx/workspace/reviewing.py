@@ -25,7 +25,6 @@ from lmtx.review import (
 from lmtx.types import Decision, Document, Role, now
 from lmtx.workspace import tagging
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.queries import document_ids
 
 _RANKED = 100  # enough to give the teacher's candidates their place in the tagger's order
 _POOL = 200  # documents among which "uncertain" looks
@@ -68,11 +67,11 @@ def _order(parts: Parts, policy: Policy) -> list[str]:
 
     def queue() -> list[str]:
         if policy == "audit":
-            waiting = set(document_ids(parts.journal, "reserve"))
+            waiting = set(parts.journal.document_ids("reserve", completed=False))
             return [i for i in _whole_order(parts, "reserve") if i in waiting]
         whole = _whole_order(parts, "train")
-        judged = set(document_ids(parts.journal, "train", judged=True))
-        rest = set(document_ids(parts.journal, "train", judged=False))
+        judged = set(parts.journal.document_ids("train", completed=False, judged=True))
+        rest = set(parts.journal.document_ids("train", completed=False, judged=False))
         return [i for i in whole if i in judged] + [i for i in whole if i in rest]
 
     kind = "audit" if policy == "audit" else "queue"

@@ -723,6 +723,27 @@ def test_pairs_frame(filled: Journal) -> None:
     assert filled.pairs_frame(until=(0, 3)).equals(frame)
 
 
+def test_ids_labels_and_languages_without_texts(filled: Journal) -> None:
+    filled.append_judgments([judgment("d1", "law")])
+    filled.append_decisions([Decision("d0", None, "complete", "ann")])
+    view = filled.corpus()
+    every = [d.id for d in view.documents]
+    assert filled.document_ids() == every
+    assert filled.document_ids(completed=True) == ["d0"]
+    assert filled.document_ids(judged=True) == ["d1"]
+    assert filled.document_ids(completed=False, judged=False) == [i for i in every if i not in ("d0", "d1")]
+    for role in ("train", "held_out", "reserve", "test"):
+        assert filled.document_ids(role) == [
+            d.id for d, r in zip(view.documents, view.roles, strict=True) if r == role
+        ]
+    assert filled.labels() == view.labels
+    assert sum(filled.languages().values()) == len(every)
+    filled.delete_documents(["d1"])
+    assert "d1" not in filled.document_ids()
+    stated = {i: labels for i, labels, _ in filled.stated_labels()}
+    assert stated == {d.id: d.labels for d in DOCUMENTS if d.labels and d.id != "d1"}
+
+
 # Runs and jobs
 
 
