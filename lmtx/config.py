@@ -46,7 +46,8 @@ class Settings(BaseModel):
     reviewer : str
         Name written beside decisions unless said otherwise.
     allowed_folder : str or None
-        Folder that files may be imported from by path; None: the one in `LMTX_IMPORT_DIR`.
+        Folder that files may be imported from by path; None: the one in `LMTX_IMPORT_DIR`. Where that
+        is set, it must lie inside: who runs the server says what may be read, a workspace may narrow it.
     journal_url : str
         SQLAlchemy URL of the journal; empty: `journal.db` in the folder.
     """
@@ -117,6 +118,12 @@ class Settings(BaseModel):
                     "decides which documents are reserved for measuring, and documents are imported already. "
                     "Make a new workspace with the other value."
                 )
+        outer, folder = os.environ.get("LMTX_IMPORT_DIR"), values.get("allowed_folder")
+        if outer and folder and not _inside(folder, outer):
+            raise InputError(
+                f"Setting 'allowed_folder': {folder!r} is outside {outer!r}, which LMTX_IMPORT_DIR allows. "
+                "Name a folder inside it, or leave it empty."
+            )
         try:
             return Settings.model_validate({**self.model_dump(), **values})
         except ValidationError as error:
@@ -126,7 +133,10 @@ class Settings(BaseModel):
 
     def import_folder(self) -> str | None:
         """Folder that files may be imported from by path, or None where none was allowed."""
-        return self.allowed_folder or os.environ.get("LMTX_IMPORT_DIR") or None
+        outer = os.environ.get("LMTX_IMPORT_DIR") or None
+        if self.allowed_folder and outer and not _inside(self.allowed_folder, outer):
+            return outer
+        return self.allowed_folder or outer
 
     def role_of(self, document_id: str, split: Split) -> Role:
         """Role of a document under these settings; see `role_of`."""
@@ -221,6 +231,10 @@ def find_workspace(named: str | os.PathLike[str] | None = None) -> Path:
         f"Which workspace? {which}. Name one with --workspace DIR or LMTX_WORKSPACE; "
         "`lmtx --workspace DIR init` makes one, `lmtx demo` makes the demo."
     )
+
+
+def _inside(folder: str, outer: str) -> bool:
+    return Path(folder).expanduser().resolve().is_relative_to(Path(outer).expanduser().resolve())
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -76,6 +76,10 @@ def test_which_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_folder_for_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMTX_IMPORT_DIR", "/data")
     assert Settings().import_folder() == "/data"
-    assert Settings(allowed_folder="/mine").import_folder() == "/mine"
+    assert Settings(allowed_folder="/data/mine").import_folder() == "/data/mine"
+    assert Settings(allowed_folder="/data/../etc").import_folder() == "/data"
+    with pytest.raises(InputError, match="LMTX_IMPORT_DIR"):
+        Settings().changed(has_documents=False, allowed_folder="/")
     monkeypatch.delenv("LMTX_IMPORT_DIR")
     assert Settings().import_folder() is None
+    assert Settings().changed(has_documents=True, allowed_folder="/mine").import_folder() == "/mine"
