@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import threading
@@ -19,6 +20,10 @@ from lmtx.types import FloatArray, Progress, no_progress
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
+
+EXACT_TEXTS = 16
+"""So many texts at most are computed in float32 whatever the machine: what people try one by one then
+agrees with the exported model, and many take the faster precision."""
 
 _BATCH = 64
 _BATCH_TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 16384}
@@ -92,9 +97,10 @@ class SentenceEncoder:
         self._wanted_device = device
         self._cache_folder = cache_folder
         self._wanted_precision = precision
-        self._precision = ""
         self._device = ""
         self._model: SentenceTransformer | None = None
+        # For many texts: a copy in bfloat16, or the model itself. Decided when it is first needed.
+        self._bulk: SentenceTransformer | None = None
         self._routed = False
         self._lock = threading.RLock()
 
@@ -113,13 +119,14 @@ class SentenceEncoder:
 
     @property
     def precision(self) -> str:
-        """What computes, "fp32" or "bf16"; loads the model."""
+        """What computes many documents, "fp32" or "bf16"; loads the model."""
         self.load()
-        return self._precision
+        with self._lock:
+            return "fp32" if self._bulk_model() is self._model else "bf16"
 
     @property
     def model(self) -> SentenceTransformer:
-        """The sentence-transformers model; loads it."""
+        """The sentence-transformers model, in float32; loads it."""
         self.load()
         assert self._model is not None
         return self._model
@@ -159,7 +166,8 @@ class SentenceEncoder:
         Parameters
         ----------
         texts : sequence of str, length n
-            Longer texts are cut at `max_length` tokens.
+            Longer texts are cut at `max_length` tokens. Up to `EXACT_TEXTS` of them, and labels always,
+            are computed in float32; more may be computed in bfloat16 (`precision`).
         role : {"document", "label"}
             Which side reads them. A model with routes (a saved student) takes documents by its
             "query" and labels by its "document" route; others read both alike.
@@ -182,7 +190,8 @@ class SentenceEncoder:
             self.load()
             out = np.zeros((len(texts), self.dim), dtype=np.float32)
             done = 0
-            for batch, vectors in self._batches(texts, self._token_counts(texts), role):
+            exact = role == "label" or len(texts) <= EXACT_TEXTS
+            for batch, vectors in self._batches(texts, self._token_counts(texts), role, exact):
                 out[batch] = vectors
                 done += len(batch)
                 progress(done, len(texts), f"Encoding {role}s")
@@ -194,6 +203,7 @@ class SentenceEncoder:
         texts: Sequence[str],
         lengths: np.ndarray[Any, np.dtype[np.int64]],
         role: Literal["document", "label"],
+        exact: bool,
     ) -> Iterator[tuple[list[int], FloatArray]]:
         # Longest first: memory trouble shows in the first batch, and padding stays small.
         order = np.argsort(-lengths, kind="stable")
@@ -203,7 +213,7 @@ class SentenceEncoder:
             size = max(1, min(_BATCH, budget // max(1, int(lengths[order[start]]))))
             batch = [int(i) for i in order[start : start + size]]
             try:
-                vectors = self._forward([texts[i] for i in batch], role)
+                vectors = self._forward([texts[i] for i in batch], role, exact)
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -225,14 +235,12 @@ class SentenceEncoder:
         _free(self._device)
         self._device = "cpu"
         assert self._model is not None
-        self._model = self._place(self._model.float().to("cpu"))
+        self._model, self._bulk = self._model.to("cpu"), None
         return _BATCH_TOKENS["cpu"]
 
     def _place(self, model: SentenceTransformer) -> SentenceTransformer:
         try:
-            placed, self._precision = choose_precision(
-                model.to(self._device), self.key, self._device, self._wanted_precision, self._cache_folder
-            )
+            return model.to(self._device).eval()
         except (RuntimeError, MemoryError) as error:
             if not _out_of_memory(error) or self._device == "cpu":
                 raise EncoderError(
@@ -241,20 +249,31 @@ class SentenceEncoder:
                 ) from error
             _free(self._device)
             self._device = "cpu"
-            return self._place(model.to("cpu"))
-        return placed.eval()
+            return model.to("cpu").eval()
 
-    def _forward(self, texts: list[str], role: Literal["document", "label"]) -> FloatArray:
+    def _bulk_model(self) -> SentenceTransformer:
         assert self._model is not None
+        if self._bulk is None:
+            self._bulk = self._model
+            chosen = choose_precision(
+                self._model, self.key, self._device, self._wanted_precision, self._cache_folder
+            )
+            if chosen == "bf16":
+                self._bulk = copy.deepcopy(self._model).bfloat16()
+        return self._bulk
+
+    def _forward(self, texts: list[str], role: Literal["document", "label"], exact: bool) -> FloatArray:
+        assert self._model is not None
+        model = self._model if exact else self._bulk_model()
         options: dict[str, Any] = {
             "batch_size": len(texts),
             "show_progress_bar": False,
             "convert_to_tensor": True,
         }
         if self._routed:
-            encode = self._model.encode_query if role == "document" else self._model.encode_document
+            encode = model.encode_query if role == "document" else model.encode_document
         else:
-            encode = self._model.encode
+            encode = model.encode
             prompt = identity.prompt_of(self.name, role)
             if prompt is not None:
                 options["prompt"] = prompt

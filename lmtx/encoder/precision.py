@@ -41,8 +41,8 @@ def choose_precision(
     device: str,
     wanted: Literal["auto", "fp32", "bf16"],
     folder: Path | None,
-) -> tuple[SentenceTransformer, str]:
-    """Put the model into the precision it shall compute in.
+) -> Literal["fp32", "bf16"]:
+    """Choose the precision that a model shall compute many texts in.
 
     Parameters
     ----------
@@ -57,9 +57,7 @@ def choose_precision(
 
     Returns
     -------
-    model : SentenceTransformer
-    precision : str
-        "fp32" or "bf16".
+    {"fp32", "bf16"}
     """
     if wanted == "auto":
         question = content_hash(_machine(), device, key)
@@ -69,8 +67,8 @@ def choose_precision(
             answer = str(facts["precision"])
             _write(folder, question, {**facts, "encoder": key, "device": device})
         _answers[question] = answer
-        wanted = "bf16" if answer == "bf16" else "fp32"
-    return (model.bfloat16() if wanted == "bf16" else model), wanted
+        return "bf16" if answer == "bf16" else "fp32"
+    return wanted
 
 
 def _probe(model: SentenceTransformer) -> dict[str, object]:

@@ -36,8 +36,8 @@ def save_sentence_transformer(
     text: one wide layer compares a text with all trained labels and adds the offset of the one
     that it is. A label unknown to the training gets none, as in the student itself.
 
-    The model is written in float32. Vectors that were computed in bfloat16 differ from its by a few
-    1e-3 in a score, and among themselves by 1e-3 with the batch they were computed in.
+    The model is written in float32, which is what the app computes labels and single texts in. Vectors of
+    many documents may have been computed in bfloat16; scores from them differ by a few 1e-3.
 
     Parameters
     ----------
@@ -67,11 +67,7 @@ def save_sentence_transformer(
             f"{len(ids)} label ids, label vectors {label_vectors.shape}, adapter of length {adapter.dim}; "
             "expected (n_labels, dim) of the encoder the student was trained with."
         )
-    exact = encoder if isinstance(encoder, SentenceEncoder) and encoder.precision == "fp32" else None
-    if exact is None:
-        named = encoder if isinstance(encoder, str) else encoder.name
-        longest = None if isinstance(encoder, str) else encoder.max_length
-        exact = load_encoder(named, "cpu", max_length=longest, precision="fp32")
+    exact = load_encoder(encoder, "cpu") if isinstance(encoder, str) else encoder
     identity = np.eye(adapter.dim, dtype=np.float32)
     rows = adapter.rows_of(ids)
     trained = np.flatnonzero((rows >= 0) & (np.abs(adapter.offset[rows]).sum(axis=1) > 0))

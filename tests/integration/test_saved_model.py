@@ -18,7 +18,7 @@ N_DOCS = 60
 
 @pytest.fixture(scope="module")
 def encoder() -> SentenceEncoder:
-    return load_encoder("minilm", "cpu", precision="fp32")
+    return load_encoder("minilm", "cpu")  # as the app does, in whatever precision suits the machine
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,8 @@ def test_plain_sentence_transformers_give_the_same_scores(
     plain = SentenceTransformer(str(tmp_path / "student"), device="cpu")
     new = [*documents, "A short text that was not trained on: bridges over the river in winter."]
     theirs = plain.encode_query(new) @ plain.encode_document(names).T
-    ours = adapter.project_documents(encoder.encode(new)) @ adapter.project_labels(label_vectors).T
+    tried = np.vstack([encoder.encode([text]) for text in new])
+    ours = adapter.project_documents(tried) @ adapter.project_labels(label_vectors).T
     assert np.abs(theirs - ours).max() < 1e-3
 
     unknown = ["Something that is no label of this set"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lmtx.encoder import SentenceEncoder, load_encoder, packaged_folder
+from lmtx.encoder.model import EXACT_TEXTS
 from lmtx.encoder.precision import PROBE_FILE
 from lmtx.errors import EncoderError, JobCancelled
 
@@ -50,7 +51,7 @@ def test_progress_counts_texts_and_may_cancel(encoder: SentenceEncoder) -> None:
 
 
 def test_probe_is_made_once_and_kept(encoder: SentenceEncoder) -> None:
-    encoder.load()
+    assert encoder.precision in {"fp32", "bf16"}
     assert encoder._cache_folder is not None
     answers = json.loads((encoder._cache_folder / PROBE_FILE).read_text())
     (facts,) = answers.values()
@@ -62,7 +63,7 @@ def test_probe_is_made_once_and_kept(encoder: SentenceEncoder) -> None:
 
 def test_kept_probe_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lmtx.encoder.precision._answers", {})
-    load_encoder(device="cpu", cache_folder=tmp_path).load()
+    assert load_encoder(device="cpu", cache_folder=tmp_path).precision in {"fp32", "bf16"}
     file = tmp_path / PROBE_FILE
     answers = {k: {**v, "precision": "fp32"} for k, v in json.loads(file.read_text()).items()}
     file.write_text(json.dumps(answers))
@@ -70,8 +71,19 @@ def test_kept_probe_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert load_encoder(device="cpu", cache_folder=tmp_path).precision == "fp32"
     file.write_text("broken")
     monkeypatch.setattr("lmtx.encoder.precision._answers", {})
-    load_encoder(device="cpu", cache_folder=tmp_path).load()
+    assert load_encoder(device="cpu", cache_folder=tmp_path).precision in {"fp32", "bf16"}
     assert json.loads(file.read_text())
+
+
+def test_labels_and_few_texts_are_exact_whatever_many_are_computed_in() -> None:
+    exact = load_encoder(device="cpu", precision="fp32")
+    fast = load_encoder(device="cpu", precision="bf16")
+    few = [f"text {i}" for i in range(EXACT_TEXTS)]
+    many = [*few, "one more"]
+    np.testing.assert_allclose(fast.encode(few), exact.encode(few), atol=1e-6)
+    np.testing.assert_allclose(fast.encode(many, role="label"), exact.encode(many, role="label"), atol=1e-6)
+    assert 1e-6 < np.abs(fast.encode(many) - exact.encode(many)).max() < 0.02
+    assert next(fast.model.parameters()).dtype.itemsize == 4
 
 
 def test_out_of_memory_takes_smaller_batches_then_gives_up_with_a_remedy(
@@ -80,11 +92,11 @@ def test_out_of_memory_takes_smaller_batches_then_gives_up_with_a_remedy(
     sizes: list[int] = []
     forward = encoder._forward
 
-    def scarce(texts: list[str], role: str) -> np.ndarray:
+    def scarce(texts: list[str], role: str, exact: bool) -> np.ndarray:
         sizes.append(len(texts))
         if len(texts) > 3:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate too much")
-        return forward(texts, role)
+        return forward(texts, role, exact)
 
     expected = encoder.encode([f"text {i}" for i in range(20)])
     monkeypatch.setattr(encoder, "_forward", scarce)
@@ -93,14 +105,14 @@ def test_out_of_memory_takes_smaller_batches_then_gives_up_with_a_remedy(
     assert sizes[:3] == [20, 10, 5]
     assert max(sizes[3:]) <= 3
 
-    def none(texts: list[str], role: str) -> np.ndarray:
+    def none(texts: list[str], role: str, exact: bool) -> np.ndarray:
         raise MemoryError("no room")
 
     monkeypatch.setattr(encoder, "_forward", none)
     with pytest.raises(EncoderError, match=r"does not fit into memory.*smaller encoder"):
         encoder.encode(["a", "b"])
 
-    def bug(texts: list[str], role: str) -> np.ndarray:
+    def bug(texts: list[str], role: str, exact: bool) -> np.ndarray:
         raise RuntimeError("shapes cannot be multiplied")
 
     monkeypatch.setattr(encoder, "_forward", bug)
@@ -118,11 +130,11 @@ def test_an_accelerator_without_room_for_one_text_gives_way_to_the_cpu(
     forward = moved._forward
     sizes: list[int] = []
 
-    def full(texts: list[str], role: str) -> np.ndarray:
+    def full(texts: list[str], role: str, exact: bool) -> np.ndarray:
         if moved._device == "cuda":
             sizes.append(len(texts))
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(texts, role)
+        return forward(texts, role, exact)
 
     monkeypatch.setattr(moved, "_device", "cuda")
     monkeypatch.setattr(moved, "_forward", full)
