@@ -22,6 +22,8 @@ FORMS: tuple[Form, ...] = ("label_as_document", "label_as_query", "tfidf")
 
 K1 = 1.2
 B = 0.75
+_COMMON_SHARE = 0.1
+_ENOUGH_DOCUMENTS = 30
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,17 @@ class LexicalIndex:
             if t in present
         ]
         return sorted(found, key=lambda pair: -pair[1])
+
+    def is_common(self, word: str, label_idx: int) -> bool:
+        """Whether more than a tenth of the documents hold a token, and the label's name does not.
+
+        Never in a corpus of a few documents, where shares say little.
+        """
+        term = self.terms.get(word)
+        if term is None or self.n_docs < _ENOUGH_DOCUMENTS:
+            return False
+        share = self.document_frequency[term] / self.n_docs
+        return bool(share > _COMMON_SHARE) and term not in self.names[label_idx].indices
 
     def save(self, path: Path) -> None:
         """Write the index to one .npz file, without the texts it was built from."""

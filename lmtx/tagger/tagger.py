@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from lmtx.tagger.ridge import KernelRidge
 from lmtx.tagger.weights import LEXICAL_PARTS, PARTS, Weights
 from lmtx.types import FloatArray, Label, Progress, Scored, no_progress
 
+_WEAKEST_WORD = 0.1  # of the strength of the strongest, to be shown
 _FORM = {
     "bm25_document": "label_as_document",
     "bm25_query": "label_as_query",
@@ -268,7 +270,9 @@ class Tagger:
         """Words of a text that speak for a label, strongest first, with strengths that sum to 1 at most.
 
         Half from the words shared with the label's name and description, half from what the
-        ridge learned on judged documents, as far as these have weight.
+        ridge learned on judged documents, as far as these have weight. Left out, because they tell a
+        reader nothing: words that a good part of the documents hold, unless they name the label, and
+        words much weaker than the strongest one.
         """
         lexical = [(w, v) for w, v in self.lexical.matches(text, label_idx) if v > 0]
         learned: dict[str, float] = {}
@@ -282,7 +286,10 @@ class Tagger:
             total = sum(v for _, v in found)
             for word, value in found:
                 strength[word] = strength.get(word, 0.0) + 0.5 * value / total
-        return sorted(strength.items(), key=lambda pair: -pair[1])[:n]
+        ordered = sorted(strength.items(), key=lambda pair: -pair[1])
+        weakest = _WEAKEST_WORD * ordered[0][1] if ordered else 0.0
+        kept = (p for p in ordered if p[1] >= weakest and not self.lexical.is_common(p[0], label_idx))
+        return list(islice(kept, n))
 
     @property
     def tokenizer(self) -> Tokenizer:

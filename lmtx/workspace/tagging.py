@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmtx.encoder import encoder_key
 from lmtx.errors import InputError, NothingToDoError
-from lmtx.review import Ranked, matching_words
+from lmtx.review import Ranked, is_joining, matching_words
 from lmtx.types import Document, Progress, Run, no_progress
 from lmtx.workspace.models import Tag
 from lmtx.workspace.parts import Parts
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lmtx.tagger import Tagger
 
 HUB_DOCUMENTS = 4000  # enough to measure hubs and word frequencies; more only takes longer
+_WORDS = 8  # that are shown of those that speak for a tag
 SYSTEMS = ("tagger", "student", "zero-shot")
 
 
@@ -130,7 +131,8 @@ def predict(
         tags = []
         for (j, idx), shares in zip(kept, parts_of, strict=True):
             label = labels[found.label_ids[idx]]
-            telling = [surface.get(w, w) for w, _ in found.words(text, idx)] if words else []
+            spoken = [surface.get(w, w) for w, _ in found.words(text, idx, 2 * _WORDS)] if words else []
+            telling = [word for word in spoken if not is_joining(word)][:_WORDS]
             if words and not telling:
                 telling = matching_words(text, label)
             tags.append(
