@@ -322,7 +322,9 @@ class _Cycle:
 
     def _shortlist(self) -> IntArray:
         k = self.inputs.top_k
-        if self.student is None or self._lexical_best is None:
+        # The evidence teacher says yes to the best of this ranking; other candidates it would only decline.
+        own = self.teacher.spec == EVIDENCE
+        if own or self.student is None or self._lexical_best is None:
             return self.zero_shot.predict(self.doc_vectors, self.texts, k).label_idx
         labels = self._student_labels(self.student)
         documents = self.student.project_documents(self.doc_vectors)

@@ -59,18 +59,22 @@ def judged_rows(parts: Parts, view: CorpusView, teacher: Teacher, limit_docs: in
     return np.array(train, dtype=np.int32)
 
 
-def shortlists(parts: Parts, view: CorpusView, rows: IntArray, top_k: int, progress: Progress) -> IntArray:
+def shortlists(
+    parts: Parts, view: CorpusView, teacher: Teacher, rows: IntArray, top_k: int, progress: Progress
+) -> IntArray:
     """Candidate labels of documents, shape (n_rows, top_k), best first, -1 pads.
 
     Half from the fused zero-shot ranking, half from the promoted tagger where there is one, so that
-    a second `teach` asks about what the training brought up.
+    a second `teach` asks about what the training brought up. For the evidence teacher all from the
+    ranking: it says yes to the best of that, so other candidates would only be declined.
     """
     from lmtx.shortlist import first_distinct
 
     documents = [view.documents[int(i)] for i in rows]
     vectors = parts.document_vectors(documents, progress)
     texts = [d.full_text for d in documents]
-    systems = ["zero-shot"] if parts.journal.promoted() is None else ["zero-shot", "tagger"]
+    alone = teacher.spec == EVIDENCE or parts.journal.promoted() is None
+    systems = ["zero-shot"] if alone else ["zero-shot", "tagger"]
     found = []
     for system in systems:
         ranker = tagger(parts, system)
@@ -97,7 +101,8 @@ def teach_preview(
     key = encoder_key(parts.settings.encoder)
     documents = [view.documents[int(i)] for i in rows]
     if parts.cache.get(key, [d.hash for d in documents])[1].all() and parts.labels_have_vectors():
-        found = preview(parts.journal, loaded, view, shortlists(parts, view, rows, k, no_progress), rows)
+        shortlist = shortlists(parts, view, loaded, rows, k, no_progress)
+        found = preview(parts.journal, loaded, view, shortlist, rows)
         n_pairs, n_cached, n_open = found.n_pairs, found.n_cached, found.n_open
     else:  # the shortlist would take encoding: nothing that needs it was judged, so all is open
         n_pairs = n_open = len(rows) * k
@@ -135,7 +140,7 @@ def teach(
     k = min(top_k or parts.settings.top_k, len(view.labels))
     rows = judged_rows(parts, view, loaded, limit_docs)
     progress(0, 0, "Choosing candidate labels")
-    shortlist = shortlists(parts, view, rows, k, progress)
+    shortlist = shortlists(parts, view, loaded, rows, k, progress)
     return judge(parts.journal, loaded, view, shortlist, rows, progress=progress, budget_pairs=budget_pairs)
 
 
