@@ -43,6 +43,8 @@ def start_import(workspace: Workspace, verb: str, params: Mapping[str, Any]) -> 
     """Start an import, whose report this session will show."""
     services.start(workspace, verb, params)
     state.IMPORTED.set(state.IMPORTED.get() | {verb})
+    state.UPLOADS[verb.removeprefix("import_")].set(str(params["source"]))
+    state.UPLOAD_NUMBER.set(state.UPLOAD_NUMBER.get() + 1)
 
 
 @reported

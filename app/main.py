@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:  # `streamlit run app/main.py` puts only app/ ther
 
 import streamlit as st  # noqa: E402
 
-from app.widgets import layout, sidebar  # noqa: E402
+from app.widgets import errors, layout, sidebar  # noqa: E402
 
 PAGES = {
     "Data": [
@@ -53,4 +53,5 @@ groups = {
 }
 page = st.navigation([p for pages in groups.values() for p in pages], position="hidden")
 sidebar.draw(groups)
-page.run()
+with errors.unforeseen():
+    page.run()

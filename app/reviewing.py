@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from lmtx.workspace import Workspace
 P = ParamSpec("P")
 KEYS = 9
 """Candidates that a number key can reach."""
+PAUSE_S = 0.4
+"""Time in which a document can't have been read: a key that would settle it is a double press."""
 
 
 def reported(do: Callable[P, None]) -> Callable[P, None]:
@@ -79,15 +82,27 @@ def _decision(workspace: Workspace, item: ReviewItem, label_id: str | None, acti
 
 
 @reported
-def toggle(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
-    """Accept; if accepted, reject; if rejected, take back."""
+def toggle(workspace: Workspace, item: ReviewItem, label_id: str, name: str, seen: str) -> None:
+    """Accept; if accepted, reject; if rejected, take back.
+
+    Parameters
+    ----------
+    workspace, item, label_id, name : Workspace, ReviewItem, str, str
+        Which label of which document.
+    seen : str
+        What stood on the screen when the key was pressed: "accepted", "rejected" or anything else.
+        A second press that comes before the screen has changed means the same as the first one.
+    """
     standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
-    state.REVIEW_SELECTED.set(label_id)
-    if label_id in standing.rejected:
-        _retract(workspace, item, label_id, name)
+    if _is_open(item):
+        state.REVIEW_SELECTED.set(label_id)
+    if seen == "rejected":
+        if label_id in standing.rejected:
+            _retract(workspace, item, label_id, name)
         return
-    action: Action = "reject" if label_id in standing.accepted else "accept"
-    workspace.decide([_decision(workspace, item, label_id, action)])
+    action: Action = "reject" if seen == "accepted" else "accept"
+    if label_id not in (standing.rejected if action == "reject" else standing.accepted):
+        workspace.decide([_decision(workspace, item, label_id, action)])
     state.REVIEW_SAVED.set(f"Saved: {name} {action}ed")
 
 
@@ -109,6 +124,8 @@ def remove(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> 
 @reported
 def complete(workspace: Workspace, item: ReviewItem) -> None:
     """Settle the document: what is accepted is right, the other candidates are not, none is missing."""
+    if _too_early(item):
+        return
     standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
     rejected = {c.label_id for c in shown(item)} - standing.accepted
     workspace.complete(
@@ -127,6 +144,8 @@ def complete(workspace: Workspace, item: ReviewItem) -> None:
 @reported
 def skip(workspace: Workspace, item: ReviewItem) -> None:
     """Put the document aside; nothing is learned from a skip."""
+    if _too_early(item):
+        return
     workspace.decide([_decision(workspace, item, None, "skip")])
     state.REVIEW_SAVED.set("Saved: skipped")
     leave()
@@ -159,6 +178,16 @@ def move(item: ReviewItem, step: int) -> None:
     state.REVIEW_SELECTED.set(ids[(at + step) % len(ids)])
 
 
+def _is_open(item: ReviewItem) -> bool:
+    current = state.REVIEW_ITEM.get()
+    return current is not None and current.document.id == item.document.id
+
+
+def _too_early(item: ReviewItem) -> bool:
+    """Whether a key that leaves a document came again before anybody could read the one that followed."""
+    return not _is_open(item) or time.monotonic() - state.REVIEW_LEFT.get() < PAUSE_S
+
+
 def turn_help() -> None:
     """Show or hide the keys."""
     state.REVIEW_HELP.set(not state.REVIEW_HELP.get())
@@ -168,6 +197,7 @@ def leave() -> None:
     """Close the open document, so that the next one is drawn."""
     state.REVIEW_ITEM.set(None)
     state.REVIEW_SELECTED.set(None)
+    state.REVIEW_LEFT.set(time.monotonic())
     st.query_params.pop("document", None)
 
 

@@ -117,7 +117,7 @@ def update_settings(workspace: Workspace, **values: Any) -> None:
 
 def create_demo() -> None:
     """Make the demo workspace and start to fill it."""
-    workspace = create("Demo library")
+    workspace = create("Library catalogue (demo)")
     start(workspace, "demo", {})
 
 

@@ -58,6 +58,8 @@ REVIEW_SAVED: Key[str] = Key("lmtx.review.saved", "")
 """What the last key did, in words."""
 REVIEW_ERROR: Key[str] = Key("lmtx.review.error", "")
 """Why the last key did nothing."""
+REVIEW_LEFT: Key[float] = Key("lmtx.review.left", 0.0)
+"""When a document was last left, by the monotonic clock."""
 REVIEW_HELP: Key[bool] = Key("lmtx.review.help", False)
 REVIEW_SEARCH: Key[int] = Key("lmtx.review.search", 0)
 """Number of the search line; a new one is empty."""
@@ -65,6 +67,14 @@ PRECISION_LABEL: Key[str | None] = Key("lmtx.precision.label", None)
 """The label chosen in a plot."""
 IMPORTED: Key[frozenset[str]] = Key("lmtx.imported", frozenset())
 """Kinds of import that this session started, whose reports it shows."""
+UPLOADS: dict[str, Key[str | None]] = {
+    kind: Key(f"lmtx.upload.{kind}", None) for kind in ("corpus", "labels")
+}
+"""Path of the file that was chosen and not imported yet; it stays when an import fails."""
+UPLOAD_NUMBER: Key[int] = Key("lmtx.upload.number", 0)
+"""Number of the upload boxes; new ones are empty."""
+PLACE: Key[str] = Key("lmtx.place", "")
+"""Name of the workspace, for screens too narrow for the side."""
 REVIEWER: Key[str] = Key("lmtx.reviewer", "")
 """Who reviews in this session, if not the workspace's usual reviewer."""
 

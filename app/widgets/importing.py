@@ -9,7 +9,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from app import actions, services, state
-from app.widgets import errors, jobs, layout, words
+from app.widgets import errors, jobs, layout, overview, words
 from app.widgets.inert import escape, markdown
 from lmtx.ingest import ColumnMap, Preview, allowed_path
 from lmtx.workspace import Workspace
@@ -45,8 +45,10 @@ def panel(workspace: Workspace, kind: Kind) -> None:
     verb = f"import_{kind}"
     if jobs.panel(workspace, [verb], history=0):
         return
-    report(workspace, verb)
+    place = st.container()
     path = _source(workspace, kind)
+    with place:
+        report(workspace, verb)
     if path is None:
         return
     with errors.shown():
@@ -57,31 +59,42 @@ def panel(workspace: Workspace, kind: Kind) -> None:
 
 def _source(workspace: Workspace, kind: Kind) -> Path | None:
     what = "documents" if kind == "corpus" else "labels"
+    kept = state.UPLOADS[kind]
     file = st.file_uploader(
         f"File with {what}",
         type=TYPES,
-        key=f"upload_{kind}",
+        key=f"upload_{kind}_{state.UPLOAD_NUMBER.get()}",
         help="CSV, TSV, XLSX, JSONL, JSON, Parquet, TXT or ZIP; gzipped too.",
+        on_change=_another,
+        args=(kind,),
     )
-    if file is not None:
-        key: state.Key[tuple[str, str] | None] = state.Key(f"lmtx.upload.{kind}", None)
-        kept = key.get()
-        if kept is None or kept[0] != file.file_id or not Path(kept[1]).is_file():
-            kept = (file.file_id, str(services.uploaded(workspace, file.name, file.getvalue())))
-            key.set(kept)
-        return Path(kept[1])
+    if file is not None and (kept.get() is None or not Path(kept.get() or "").is_file()):
+        kept.set(str(services.uploaded(workspace, file.name, file.getvalue())))
+    if (path := kept.get()) is not None and Path(path).is_file():
+        return Path(path)
     folder = workspace.settings.import_folder()
     if folder is None:
         layout.note(
             "Larger than 200 MB? Name an import folder in the settings, and files in it are read by path."
         )
         return None
-    typed = st.text_input(f"or a path in {markdown(folder)}", key=f"path_{kind}")
+    typed = st.text_input(
+        f"or a path in {markdown(folder)}",
+        key=f"path_{kind}_{state.UPLOAD_NUMBER.get()}",
+        on_change=_another,
+        args=(kind,),
+    )
     if not typed:
         return None
     with errors.shown():
         return allowed_path(typed, folder)
     return None
+
+
+def _another(kind: Kind) -> None:
+    """Forget the file before, and the report of its import: it would be read as one of the new file."""
+    state.UPLOADS[kind].set(None)
+    state.IMPORTED.set(state.IMPORTED.get() - {f"import_{kind}"})
 
 
 def _mapped(kind: Kind, path: Path) -> ColumnMap | None:
@@ -150,24 +163,16 @@ def issues_table(issues: list[Any]) -> None:
     def get(issue: Any, name: str) -> Any:
         return issue.get(name) if isinstance(issue, dict) else getattr(issue, name)
 
-    rows = [
-        {
-            "row": "" if get(i, "row") is None else str(get(i, "row")),
-            "column": get(i, "column") or "",
-            "value": str(get(i, "value") or "")[:80],
-            "what and remedy": get(i, "message"),
-        }
+    cells = "".join(
+        f"<tr><td>{escape('' if get(i, 'row') is None else get(i, 'row'))}</td>"
+        f'<td dir="auto">{escape(get(i, "column") or "")}</td>'
+        f'<td dir="auto">{escape(str(get(i, "value") or "")[:80])}</td>'
+        f'<td dir="auto">{escape(get(i, "message"))}</td></tr>'
         for i in issues
-    ]
-    st.dataframe(
-        rows,
-        width="stretch",
-        hide_index=True,
-        height=min(250, 40 + 35 * len(rows)),
-        column_config={
-            "row": st.column_config.TextColumn(width="small"),
-            "what and remedy": st.column_config.TextColumn(width="large"),
-        },
+    )
+    st.html(
+        '<div class="lx-issues"><table><thead><tr><th>Row</th><th>Column</th><th>Value</th>'
+        f"<th>What, and its remedy</th></tr></thead><tbody>{cells}</tbody></table></div>"
     )
 
 
@@ -185,8 +190,11 @@ def _choices_and_start(workspace: Workspace, kind: Kind, path: Path, preview: Pr
             key="labels_are",
             help="Gold measures and never trains. Settled labels train and never measure.",
         )
-        if not workspace.journal.counts().get("labels"):
-            params["create_labels"] = st.checkbox("Make a label of every name in that column", value=True)
+        params["create_labels"] = st.checkbox(
+            "Make a label of every name in that column that no label has",
+            value=not workspace.journal.counts().get("labels"),
+            key=f"create_labels_{bool(workspace.journal.counts().get('labels'))}",
+        )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         params["on_bad"] = st.radio(
             "A row that can't be used",
@@ -226,6 +234,7 @@ def report(workspace: Workspace, verb: str) -> None:
         st.html(f'<div class="lx-error" role="alert">{escape(text)}</div>')
         return
     done = job.result
+    state.UPLOADS["corpus" if verb == "import_corpus" else "labels"].set(None)
     parts = [
         f"{words.count(done.get(name, 0))} {text}"
         for name, text in (
@@ -237,9 +246,15 @@ def report(workspace: Workspace, verb: str) -> None:
         )
         if done.get(name) or name == "added"
     ]
-    st.html(f'<div class="lx-flash" role="status">Import done: {escape(", ".join(parts))}.</div>')
+    name = Path(str(job.params.get("source", ""))).name
+    text = f"Import done: {', '.join(parts)}" + (f", from {name}." if name else ".")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lx_imported"):
+        st.html(f'<div class="lx-flash" role="status">{escape(text)}</div>')
+        step = workspace.status().next_step
+        if step.page not in ("corpus" if verb == "import_corpus" else "labels", "overview"):
+            layout.go_button(f"Next: {markdown(overview.verb(step.page))}", step.page, key="after_import")
     for warning in done.get("warnings") or []:
-        st.html(f'<p class="lx-note">{escape(warning)}</p>')
+        st.html(f'<p class="lx-note"><span class="lx-unsure">Note.</span> {escape(warning)}</p>')
     if done.get("issues"):
         layout.section("Rows with issues", words.many(done.get("n_issues", len(done["issues"])), "issue"))
         issues_table(done["issues"])

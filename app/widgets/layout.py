@@ -42,7 +42,9 @@ def header(title: str, sentence: str) -> DeltaGenerator:
         left, right = st.columns([4, 3], vertical_alignment="center", gap="small")
         with left:
             st.title(title, anchor=False)
-            st.html(f'<p class="lx-sentence">{escape(sentence)}</p>')
+            place = state.PLACE.get()
+            where = f'<span class="lx-where" dir="auto">{escape(place)} · </span>' if place else ""
+            st.html(f'<p class="lx-sentence">{where}{escape(sentence)}</p>')
         action = right.container(horizontal=True, horizontal_alignment="right", gap="small")
     if problem := state.PROBLEM.pop():
         st.html(f'<div class="lx-error" role="alert">{escape(problem)}</div>')

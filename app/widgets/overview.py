@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
-from app import actions, services
+from app import actions
 from app.widgets import layout, runs, words
 from app.widgets.inert import escape, markdown
 from lmtx.workspace import Status, Workspace
@@ -32,11 +34,9 @@ def figures(workspace: Workspace, status: Status) -> None:
             (
                 "Documents",
                 words.count(documents),
-                ", ".join(
-                    f"{words.count(n)} {services.ROLES[r]}" for r in ("train", "test") if (n := counts.get(r))
-                ),
+                _uses(counts),
             ),
-            ("Labels", words.count(counts.get("labels", 0)), ""),
+            ("Labels", words.count(counts.get("labels", 0)), "that a document can get"),
             (
                 "Judged pairs",
                 words.count(judged),
@@ -50,6 +50,15 @@ def figures(workspace: Workspace, status: Status) -> None:
             ("First tag is right", measured[0], measured[1]),
         ]
     )
+
+
+def _uses(counts: Mapping[str, int]) -> str:
+    parts = {
+        "to learn from": counts.get("train", 0),
+        "held back": counts.get("held_out", 0) + counts.get("reserve", 0),
+        "test": counts.get("test", 0),
+    }
+    return ", ".join(f"{words.count(n)} {name}" for name, n in parts.items() if n)
 
 
 def path(status: Status) -> None:
@@ -81,7 +90,7 @@ def next_step(status: Status) -> None:
             f'<div><div class="lx-note">Next best step</div><div>{escape(step.action)}</div>'
             f'<div class="lx-note">{escape(step.why)}</div></div>'
         )
-        layout.go_button(markdown(_verb(step.page)), step.page, main=True, key="next_step")
+        layout.go_button(markdown(verb(step.page)), step.page, main=True, key="next_step")
 
 
 def warnings(status: Status) -> None:
@@ -89,13 +98,16 @@ def warnings(status: Status) -> None:
     found = [*([status.language_warning] if status.language_warning else []), *status.warnings]
     for text in found:
         st.html(f'<p class="lx-note"><span class="lx-unsure">Note.</span> {escape(text)}</p>')
+    if status.language_warning:
+        layout.go_button("Choose another encoder", "settings", key="to_encoder")
     if status.teacher_used and not status.is_llm:
-        st.html(
-            '<p class="lx-note"><span class="lx-unsure">Note.</span> The labels were proposed without '
-            "a language model, by likeness of words and meaning alone. Expect them to be wrong "
-            "often; reviewing some "
-            "documents helps most.</p>"
-        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="lx_no_llm"):
+            st.html(
+                '<p class="lx-note"><span class="lx-unsure">Note.</span> No language model has seen these '
+                "documents: the teacher was likeness of words and meaning alone. Expect many of its tags to "
+                "be wrong; reviewing some documents helps most.</p>"
+            )
+            layout.go_button("What to expect", "teacher", key="to_expect")
 
 
 def last_runs(workspace: Workspace, status: Status) -> None:
@@ -106,7 +118,8 @@ def last_runs(workspace: Workspace, status: Status) -> None:
         runs.course(workspace, status, found, height=230)
 
 
-def _verb(page: str) -> str:
+def verb(page: str) -> str:
+    """Words of the button that opens a screen."""
     return {
         "corpus": "Upload a corpus",
         "labels": "Upload labels",

@@ -81,9 +81,9 @@ def _nothing_left(workspace: Workspace) -> None:
 
 
 def _document(item: ReviewItem) -> None:
-    selected = state.REVIEW_SELECTED.get()
-    marks = [h for h in item.highlights if selected in h.label_ids]
-    spans = [(h.start, h.end) for h in marks or item.highlights if h.kind == "word" or marks]
+    chosen = state.REVIEW_SELECTED.get() is not None  # then the sentence nearest in meaning too
+    marks = [h for h in item.highlights if _selected(item) in h.label_ids and (chosen or h.kind == "word")]
+    spans = [(h.start, h.end) for h in marks]
     keys = state.REVIEW_HELP.get()
     with st.container(height=380 if keys else 590, border=False, key="lx_reading"):
         reading(item.document.title, item.document.text, spans, key=item.document.id)
@@ -112,13 +112,15 @@ def _row(
 ) -> None:
     mark, kind, said = _state(candidate, standing)
     key, text = st.columns([1, 7], vertical_alignment="center", gap="small")
+    # The key of the button holds what the press is about: one that comes before the screen has changed
+    # finds no such button any more, and is not taken for a press on what is drawn next.
     key.button(
         mark,
-        key=f"key_{number}",
+        key=f"key_{number}_{kind}_{candidate.label_id}_{item.document.id}",
         shortcut=str(number),
         width="stretch",
         on_click=reviewing.toggle,
-        args=(workspace, item, candidate.label_id, candidate.name),
+        args=(workspace, item, candidate.label_id, candidate.name, kind),
     )
     selected = "sel" if candidate.label_id == _selected(item) else ""
     teacher = 100 * (candidate.teacher_probability or 0)
@@ -217,34 +219,41 @@ def _actions(workspace: Workspace, item: ReviewItem, standing: Standing) -> None
         st.button(
             "Complete",
             type="primary",
-            key="complete",
+            key=f"complete_{item.document.id}",
             shortcut="Enter",
             on_click=reviewing.complete,
             args=(workspace, item),
             help=f"{words.many(n_accepted, 'label')} right, the other {words.count(n_rejected)} shown wrong, "
             "none missing.",
         )
-        st.button("Skip", key="skip", shortcut="S", on_click=reviewing.skip, args=(workspace, item))
+        st.button(
+            "Skip",
+            key=f"skip_{item.document.id}",
+            shortcut="S",
+            on_click=reviewing.skip,
+            args=(workspace, item),
+        )
         st.button("Undo", key="undo", shortcut="U", on_click=reviewing.undo, args=(workspace,))
-        st.button(
-            ":material/keyboard_arrow_down:",
-            key="next_label",
-            shortcut="J",
-            type="tertiary",
-            help="Next label",
-            on_click=reviewing.move,
-            args=(item, 1),
-        )
-        st.button(
-            ":material/keyboard_arrow_up:",
-            key="previous_label",
-            shortcut="K",
-            type="tertiary",
-            help="Previous label",
-            on_click=reviewing.move,
-            args=(item, -1),
-        )
-        st.button("Keys", key="help", shortcut="H", type="tertiary", on_click=reviewing.turn_help)
+        with st.container(horizontal=True, gap="small", width="content", key="lx_moves"):
+            st.button(
+                ":material/keyboard_arrow_down:",
+                key="next_label",
+                shortcut="J",
+                type="tertiary",
+                help="Next label",
+                on_click=reviewing.move,
+                args=(item, 1),
+            )
+            st.button(
+                ":material/keyboard_arrow_up:",
+                key="previous_label",
+                shortcut="K",
+                type="tertiary",
+                help="Previous label",
+                on_click=reviewing.move,
+                args=(item, -1),
+            )
+            st.button("Keys", key="help", shortcut="H", type="tertiary", on_click=reviewing.turn_help)
 
 
 def _status(workspace: Workspace) -> None:

@@ -39,6 +39,7 @@ def _picker() -> None:
     if not found or current is None:
         return
     folders = list(found) if current in found else [current, *found]
+    state.PLACE.set(found[current].name if current in found and len(found) > 1 else "")
     chosen = st.selectbox(
         "Workspace",
         folders,

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("LMTX_HOME", str(tmp_path))
     # Importing torch in a spare process for each test would take minutes; jobs start without one too.
     monkeypatch.setattr("app.services.warm_pool", lambda: None)
+    monkeypatch.setattr("app.widgets.errors.unforeseen", nullcontext)  # bugs are to fail tests
+    monkeypatch.setattr("app.reviewing.PAUSE_S", 0.0)  # tests need no time to read
     yield tmp_path
     st.cache_resource.clear()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))
@@ -19,6 +21,11 @@ def text_of(app: AppTest) -> str:
     return "\n".join(x for x in found if isinstance(x, str))
 
 
+def button(app: AppTest, start: str) -> Button:
+    """The button whose key begins so; keys in the review name the document they are about."""
+    return next(b for b in app.button if (b.key or "").startswith(start))
+
+
 def test_pages_are_short() -> None:
     lengths = {p.name: len(p.read_text().splitlines()) for p in (ROOT / "pages").glob("*.py")}
     assert max(lengths.values()) < 150, lengths
@@ -28,7 +35,9 @@ def test_pages_are_short() -> None:
 def test_without_a_workspace_it_offers_the_demo(home: Path, open_page: Open, name: str) -> None:
     at = open_page(name)
     assert not at.exception
-    assert "No workspace yet" in text_of(at)
+    text = text_of(at)
+    assert "No workspace yet" in text
+    assert "no language model" in text
     assert at.button(key="load_demo")
 
 
@@ -97,27 +106,118 @@ def test_review_keys_record_at_once(full: Path, open_page: Open) -> None:
     from lmtx.workspace import Workspace
 
     at = open_page("review")
-    at.button(key="key_1").click().run()
+    button(at, "key_1_").click().run()
     assert not at.exception
     assert "accepted" in text_of(at)
     with Workspace.open(full / "library", own_index=False) as workspace:
         standing = [d for d in workspace.journal.decisions(standing=True) if d.action == "accept"]
     assert len(standing) == 1
-    at.button(key="key_1").click().run()
+    button(at, "key_1_").click().run()
     assert "rejected" in text_of(at)
-    at.button(key="key_1").click().run()
+    button(at, "key_1_").click().run()
     assert "taken back" in text_of(at)
     with Workspace.open(full / "library", own_index=False) as workspace:
         assert workspace.journal.pair_states(standing[0].document_id) is not None
         left = [d for d in workspace.journal.decisions(standing=True) if d.action in ("accept", "reject")]
     assert left == []
-    at.button(key="complete").click().run()
+    button(at, "complete_").click().run()
     assert not at.exception
     assert "document complete" in text_of(at)
     at.button(key="undo").click().run()
     assert "taken back" in text_of(at)
     with Workspace.open(full / "library", own_index=False) as workspace:
         assert workspace.journal.completed() == {}
+
+
+def test_a_key_pressed_twice_counts_once(
+    full: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lmtx.workspace import Workspace
+
+    at = open_page("review")
+    first, complete = button(at, "key_1_"), button(at, "complete_")
+    pressed = first.click()
+    pressed.run()
+    first.click()  # the screen still showed the label undecided
+    at.run()
+    assert " rejected</span>" not in text_of(at)
+    monkeypatch.setattr("app.reviewing.PAUSE_S", 60.0)
+    complete.click().run()
+    button(at, "complete_").click().run()  # the next document can't have been read yet
+    button(at, "skip_").click().run()
+    assert not at.exception
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        standing = workspace.journal.decisions(standing=True)
+    assert [d.action for d in standing if d.label_id is None] == ["complete"]
+    assert sum(d.action == "accept" for d in standing) == 1
+
+
+def test_a_fault_of_the_app_is_said_so(full: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("LMTX_HOME", str(full))
+    monkeypatch.setattr("app.services.warm_pool", lambda: None)
+    monkeypatch.setattr("app.widgets.runs.headline", lambda *_: 1 / 0)
+    at = open_page("overview")
+    assert "It is a fault of the app" in text_of(at)
+    assert "ZeroDivisionError" in text_of(at)
+
+
+def test_nothing_is_left_to_ask_the_evidence_teacher(full: Path) -> None:
+    from lmtx.workspace import Workspace
+
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        assert workspace.teach_preview("evidence", None, None).n_open == 0
+        assert workspace.teach("evidence").n_judged == 0
+        report = workspace.cycle("evidence", rounds=1)
+        assert report.n_judged == 0
+
+
+def test_words_that_speak_for_a_tag_tell_something(full: Path) -> None:
+    from lmtx.workspace import Workspace
+
+    text = "What is this, and who was with them when the ships were lost? It is about one harbour in winter."
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        shown = {w.casefold() for tag in workspace.predict([text], top_k=7)[0] for w in tag.words}
+    assert shown
+    assert not shown & {
+        "what",
+        "is",
+        "this",
+        "and",
+        "who",
+        "was",
+        "with",
+        "them",
+        "when",
+        "the",
+        "about",
+        "in",
+    }
+
+
+def test_a_failed_import_keeps_the_file_and_a_new_one_forgets_the_report(
+    empty: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import state
+    from lmtx.workspace import Workspace
+
+    file = b"id,name\nL1,Ships\nL2,\n"
+    at = open_page("labels")
+    at.file_uploader[0].upload("labels.csv", file, "text/csv").run()
+    at.button(key="import_labels").click().run()
+    with Workspace.open(empty / "empty", own_index=False) as workspace:
+        for _ in range(600):
+            if not any(job.active for job in workspace.jobs()):
+                break
+            time.sleep(0.1)
+    at.run()
+    assert "nothing was imported" in text_of(at)
+    assert "Preview" in text_of(at)  # of the file that is kept: another choice is a click away
+    assert at.session_state[state.UPLOADS["labels"].name].endswith("labels.csv")
+    at.file_uploader[0].upload("other.csv", b"id,name\nL1,Ships\n", "text/csv").run()
+    text = text_of(at)
+    assert "nothing was imported" not in text
+    assert "other.csv" in text
 
 
 def test_review_finds_a_missing_label(full: Path, open_page: Open) -> None:
