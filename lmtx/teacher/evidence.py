@@ -98,5 +98,7 @@ class EvidenceTeacher:
     def _ranking(self) -> tuple[FloatArray, FusedRanking]:
         doc_vectors, label_vectors = self._vectors()
         corpus = self._context.corpus
-        lexical = LexicalIndex(corpus.labels, (d.full_text for d in corpus.documents))
-        return doc_vectors, FusedRanking.build(lexical, doc_vectors, label_vectors)
+        # Words are counted and hubs are measured on train documents; reserve and test stay unread.
+        rows = corpus.rows("train")
+        lexical = LexicalIndex(corpus.labels, (corpus.documents[int(i)].full_text for i in rows))
+        return doc_vectors, FusedRanking.build(lexical, doc_vectors[rows], label_vectors)

@@ -40,6 +40,25 @@ def test_answers_do_not_depend_on_what_is_cached(corpus: CorpusView, context: Te
     assert teacher.judge([part]) == [expected[4:7]]
 
 
+def test_documents_kept_for_measuring_change_no_answer() -> None:
+    rng = np.random.default_rng(0)
+    documents = [Document(str(i), "", f"text {i}") for i in range(80)]
+    labels = [Label(str(j), f"name {j}") for j in range(400)]
+    roles = ["train" if i < 20 else ("reserve", "test", "held_out")[i % 3] for i in range(80)]
+    view = CorpusView(documents, labels, roles)  # type: ignore[arg-type]
+    plain, of_labels = (rng.normal(size=(n, 32)).astype(np.float32) for n in (80, 400))
+    plain, of_labels = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (plain, of_labels))
+    alike = plain.copy()
+    alike[20:] = of_labels[0]  # over these a few labels are hubs
+    shortlist = tuple(labels[:10])
+    request = TeacherRequest(documents[3], shortlist, tuple(range(10)), shortlist)
+    said = []
+    for vectors in (plain, alike):
+        context = TeacherContext(corpus=view, vectors=lambda v=vectors: (v, of_labels), encoder_key="e")
+        said.append(EvidenceTeacher(context).judge([request]))
+    assert said[0] == said[1]
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_short_shortlists(corpus: CorpusView, context: TeacherContext, n: int) -> None:
     shortlist = tuple(corpus.labels[:n])
