@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy import sparse
 
 from lmtx.errors import InputError, NotFoundError, NothingToDoError
-from lmtx.quality import cut_predictions
-from lmtx.quality import evaluate as ranking_metrics
-from lmtx.quality import label_quality as quality_of_labels
 from lmtx.types import Document, Progress, Scored, content_hash
 from lmtx.workspace import tagging
 from lmtx.workspace.models import Example
@@ -20,7 +16,9 @@ from lmtx.workspace.parts import Parts
 
 if TYPE_CHECKING:
     import pandas as pd
+    from scipy import sparse
 
+# scipy and pandas come with `lmtx.quality`; no verb but those that measure pays for importing them.
 _RANKED = 20
 _CUT = 5
 _SNIPPET = 240
@@ -31,6 +29,8 @@ def evaluate(
     parts: Parts, split: Literal["test", "train"], system: str, limit_docs: int | None, progress: Progress
 ) -> dict[str, float]:
     """See `Workspace.evaluate`."""
+    from lmtx.quality import evaluate as ranking_metrics
+
     documents, gold = gold_documents(parts, split, limit_docs)
     ids, scored = _rank(parts, documents, system, progress)
     return ranking_metrics(scored, _gold_matrix(documents, gold, ids))
@@ -78,6 +78,8 @@ def _gold_matrix(
     documents: Sequence[Document], gold: dict[str, tuple[str, ...]], ids: Sequence[str]
 ) -> sparse.csr_matrix:
     """Binary truth, a row a document; labels that the system does not know get columns behind its own."""
+    from scipy import sparse
+
     column = {label_id: j for j, label_id in enumerate(ids)}
     rows, columns = [], []
     for i, document in enumerate(documents):
@@ -110,6 +112,10 @@ def label_quality(parts: Parts, system: str, cut: int | float | None, progress: 
 
 
 def _measure_labels(parts: Parts, system: str, cut: int | float | None, progress: Progress) -> pd.DataFrame:
+    from scipy import sparse
+
+    from lmtx.quality import label_quality as quality_of_labels
+
     documents, gold = gold_documents(parts, "test", None)
     ids, predicted = _predicted(parts, documents, system, cut, progress)
     truth = _gold_matrix(documents, gold, ids)
@@ -130,6 +136,8 @@ def _predicted(
     parts: Parts, documents: Sequence[Document], system: str, cut: int | float | None, progress: Progress
 ) -> tuple[tuple[str, ...], sparse.csr_matrix]:
     """Column ids, and which labels a cut gives to each document."""
+    from lmtx.quality import cut_predictions
+
     if isinstance(cut, float):
         if not 0 < cut < 1:
             raise InputError(f"cut: got {cut}, expected a probability between 0 and 1, or a number of tags.")
