@@ -10,7 +10,7 @@ from typing import BinaryIO, TextIO
 
 from charset_normalizer import from_bytes
 
-from lmtx.ingest.records import MAX_RECORD_CHARS
+from lmtx.ingest.records import MAX_RECORD_CHARS, Reporter
 from lmtx.ingest.source import Opened, looks_like_utf16, read_up_to
 
 # What people's files are in. Left to choose among all of Python's codecs, detection of short texts
@@ -121,3 +121,17 @@ def bounded_lines(text: TextIO, limit: int = MAX_RECORD_CHARS) -> Iterator[tuple
         while rest := text.readline(1 << 20):
             if rest.endswith(("\n", "\r")):
                 break
+
+
+def text_lines(opened: Opened, encoding: str, report: Reporter) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank with their numbers; one that is too long is reported."""
+    with opened.errors(), open_text(opened, encoding) as text:
+        for number, (line, complete) in enumerate(bounded_lines(text), start=1):
+            if not complete:
+                report.error(
+                    number,
+                    f"the line has more than {MAX_RECORD_CHARS:,} characters. Split the text.",
+                    value=line[:200],
+                )
+            elif line.strip():
+                yield number, line

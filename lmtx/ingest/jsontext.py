@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from lmtx.errors import InputError
 from lmtx.ingest.cells import clean_keys
-from lmtx.ingest.encoding import bounded_lines, detect_encoding, open_text
-from lmtx.ingest.records import MAX_RECORD_CHARS, Reporter, Row, Table
+from lmtx.ingest.encoding import detect_encoding, text_lines
+from lmtx.ingest.records import Reporter, Row, Table
 from lmtx.ingest.source import Opened
 
 _MAX_JSON_BYTES = 200_000_000
@@ -21,40 +21,28 @@ def read_jsonl(opened: Opened, report: Reporter) -> Table:
 
 
 def _lines(opened: Opened, encoding: str, report: Reporter) -> Iterator[Row]:
-    with opened.errors(), open_text(opened, encoding) as text:
-        for number, (line, complete) in enumerate(bounded_lines(text), start=1):
-            if not complete:
-                report.error(
-                    number,
-                    f"the line has more than {MAX_RECORD_CHARS:,} characters. Split the text.",
-                    value=line[:200],
-                )
-                continue
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                report.error(
-                    number,
-                    f"not valid JSON ({error.msg} at character {error.pos + 1}). "
-                    "Write one complete object {...} a line.",
-                    value=line[max(0, error.pos - 20) : error.pos + 40],
-                )
-                continue
-            except (ValueError, RecursionError) as error:
-                report.error(
-                    number, f"not usable JSON ({_reason(error)}). Simplify the line.", value=line[:200]
-                )
-                continue
-            if isinstance(record, dict):
-                yield Row(number, clean_keys(record))
-            else:
-                report.error(
-                    number,
-                    f"got {_json_type(record)}, expected an object {{...}} with named fields.",
-                    value=line[:200],
-                )
+    for number, line in text_lines(opened, encoding, report):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            report.error(
+                number,
+                f"not valid JSON ({error.msg} at character {error.pos + 1}). "
+                "Write one complete object {...} a line.",
+                value=line[max(0, error.pos - 20) : error.pos + 40],
+            )
+            continue
+        except (ValueError, RecursionError) as error:
+            report.error(number, f"not usable JSON ({_reason(error)}). Simplify the line.", value=line[:200])
+            continue
+        if isinstance(record, dict):
+            yield Row(number, clean_keys(record))
+        else:
+            report.error(
+                number,
+                f"got {_json_type(record)}, expected an object {{...}} with named fields.",
+                value=line[:200],
+            )
 
 
 def read_json(opened: Opened, report: Reporter) -> Table:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from lmtx.errors import InputError
-from lmtx.ingest.encoding import bounded_lines, detect_encoding, encoding_of, open_text
-from lmtx.ingest.records import MAX_RECORD_CHARS, MAX_TEXT_CHARS, Reporter, Row, Table
+from lmtx.ingest.encoding import detect_encoding, encoding_of, text_lines
+from lmtx.ingest.records import MAX_TEXT_CHARS, Reporter, Row, Table
 from lmtx.ingest.source import Opened, refuse_binary
 
 _MAX_MEMBERS = 500_000
@@ -37,20 +37,8 @@ MEMBER_ERRORS = (
 def read_txt(opened: Opened, report: Reporter) -> Table:
     """Open a file with one text a line; blank lines only part others and are skipped."""
     encoding = detect_encoding(opened)
-    return Table("txt", encoding, ["text"], _lines(opened, encoding, report))
-
-
-def _lines(opened: Opened, encoding: str, report: Reporter) -> Iterator[Row]:
-    with opened.errors(), open_text(opened, encoding) as text:
-        for number, (line, complete) in enumerate(bounded_lines(text), start=1):
-            if not complete:
-                report.error(
-                    number,
-                    f"the line has more than {MAX_RECORD_CHARS:,} characters. Split the text.",
-                    value=line[:200],
-                )
-            elif line.strip():
-                yield Row(number, {"text": line})
+    rows = (Row(number, {"text": line}) for number, line in text_lines(opened, encoding, report))
+    return Table("txt", encoding, ["text"], rows)
 
 
 def read_zip(opened: Opened, report: Reporter) -> Table:
