@@ -1,9 +1,8 @@
 """In which order documents come to review.
 
-Measured with a simulated person (see the README): completing random documents as a whole and keeping
-them apart from the teacher's verdicts raised the tagger far more than single uncertain pairs did, so
-`default` is a seeded random order. Judged documents come first, because there the teacher's proposals
-save typing.
+Completing random documents as a whole, kept apart from the teacher's verdicts, teaches the tagger
+more than single uncertain pairs do, so `default` is a seeded random order. Judged documents come
+first, because there the teacher's proposals save typing.
 """
 
 from __future__ import annotations
