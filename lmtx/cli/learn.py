@@ -105,7 +105,7 @@ def cycle(
 
 def evaluate(
     context: typer.Context,
-    split: Annotated[Literal["test", "train"], typer.Option(help="Documents with gold labels.")] = "test",
+    split: Annotated[Literal["test"], typer.Option(help="Documents with gold labels.")] = "test",
     system: System = "tagger",
     limit_docs: Annotated[int | None, typer.Option(min=1, help="Only the first so many documents.")] = None,
     as_json: Json = False,

@@ -152,7 +152,7 @@ class Workspace:
         on_bad : {"stop", "skip"}
             What a bad row does: end the import with nothing written, or be left out.
         delete_missing : bool
-            Delete the documents that the file does not have.
+            Delete the documents that the file does not have; none where bad rows were left out.
         create_labels : bool
             Make labels of the names in the file that no label has.
         progress : callable
@@ -365,7 +365,7 @@ class Workspace:
 
     def evaluate(
         self,
-        split: Literal["test", "train"] = "test",
+        split: Literal["test"] = "test",
         system: str = "tagger",
         limit_docs: int | None = None,
         progress: Progress = no_progress,
@@ -374,8 +374,9 @@ class Workspace:
 
         Parameters
         ----------
-        split : {"test", "train"}
-            Documents of the file's split that have gold labels.
+        split : {"test"}
+            Documents of the file's split that have gold labels. Those of the split "train" were trained on
+            or are kept for other measures: a figure on them would say nothing.
         system : str
             "tagger" (the promoted run), "student", "zero-shot", or the id of a run.
         limit_docs : int, optional

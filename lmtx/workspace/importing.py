@@ -31,6 +31,10 @@ LabelsAre = Literal["gold", "completed", "none"]
 _SHOWN_ISSUES = 100
 _SHOWN_NAMES = 5
 _EVERY = 500
+_KEPT = (
+    "Nothing was deleted: rows were left out, and what they stand for would have been taken for missing. "
+    "Repair the file and import it again."
+)
 _KINDS: tuple[LabelsAre, ...] = ("gold", "completed")
 
 
@@ -101,7 +105,9 @@ def import_corpus(
         documents(), _role_of(parts), labels_are=labels_are, source=source.name
     )
     deleted = 0
-    if delete_missing:
+    if delete_missing and issues.errors:
+        warnings.append(_KEPT)
+    elif delete_missing:
         missing = [i for i in parts.journal.document_ids() if i not in seen]
         deleted = parts.journal.delete_documents(missing) if missing else 0
     progress(counts.added + counts.updated + counts.unchanged, 0, "Imported")
@@ -140,11 +146,13 @@ def import_labels(
 
     counts = parts.journal.put_labels(labels(), source=source.name)
     deleted = 0
-    if delete_missing:
+    warnings = []
+    if delete_missing and issues.errors:
+        warnings.append(_KEPT)
+    elif delete_missing:
         missing = [x.id for x in parts.journal.labels() if x.id not in seen]
         deleted = parts.journal.delete_labels(missing) if missing else 0
     progress(len(seen), len(seen), "Imported")
-    warnings = []
     live = parts.journal.labels()
     names = Counter(x.name.casefold() for x in live)
     twice = sorted(name for name, n in names.items() if n > 1)

@@ -26,7 +26,7 @@ _BLOCK = 500
 
 
 def evaluate(
-    parts: Parts, split: Literal["test", "train"], system: str, limit_docs: int | None, progress: Progress
+    parts: Parts, split: Literal["test"], system: str, limit_docs: int | None, progress: Progress
 ) -> dict[str, float]:
     """See `Workspace.evaluate`."""
     from lmtx.quality import evaluate as ranking_metrics
@@ -37,7 +37,7 @@ def evaluate(
 
 
 def gold_documents(
-    parts: Parts, split: Literal["test", "train"], limit_docs: int | None
+    parts: Parts, split: Literal["test"], limit_docs: int | None
 ) -> tuple[list[Document], dict[str, tuple[str, ...]]]:
     """Return the documents of a split that have gold labels, in row order, and those labels."""
     gold = {i: labels for i, labels in parts.journal.gold(split).items() if labels}

@@ -99,6 +99,11 @@ def test_again_adds_updates_and_deletes(empty: Workspace) -> None:
     assert [d.id for d in empty.journal.corpus().documents] == ["b", "c"]
     report = empty.import_corpus(upload([{"id": "b", "text": "changed"}]))
     assert report.unchanged == 1
+    damaged = upload([{"id": "b", "text": ""}, {"id": "c", "text": "new"}])
+    report = empty.import_corpus(damaged, delete_missing=True, on_bad="skip")
+    assert report.deleted == 0
+    assert "Nothing was deleted" in report.warnings[0]
+    assert [d.id for d in empty.journal.corpus().documents] == ["b", "c"]
 
 
 def test_an_english_encoder_warns_of_other_languages(empty: Workspace) -> None:
