@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Mapping
@@ -137,11 +138,15 @@ def active_jobs(workspace: Workspace) -> list[Job]:
 
 
 def uploaded(workspace: Workspace, name: str, data: bytes) -> Path:
-    """Keep an uploaded file in the workspace's folder, where a job can read it."""
-    folder = workspace.folder / "uploads"
-    folder.mkdir(exist_ok=True)
-    path = folder / (re.sub(r"[^\w.\-]+", "_", Path(name).name).lstrip(".") or "upload")
-    path.write_bytes(data)
+    """Keep an uploaded file in the workspace's folder, where a job can read it.
+
+    Another file of the same name goes elsewhere: a job may be reading this one, or be resumed.
+    """
+    folder = workspace.folder / "uploads" / hashlib.sha256(data).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (re.sub(r"[^\w.\-]+", "_", Path(name).name).lstrip(".")[-120:] or "upload")
+    if not path.is_file() or path.stat().st_size != len(data):
+        path.write_bytes(data)
     return path
 
 

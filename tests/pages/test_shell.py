@@ -47,7 +47,9 @@ def test_settings_are_saved_and_a_wrong_one_is_refused(empty: Path, open_page: O
 def test_uploads_keep_to_their_folder(empty: Path) -> None:
     with Workspace.open(empty / "empty", own_index=False) as workspace:
         path = services.uploaded(workspace, "../../etc/pass wd<x>.csv", b"a")
-        assert path.parent == workspace.folder / "uploads"
+        assert path.parent.parent == workspace.folder / "uploads"
+        other = services.uploaded(workspace, "../../etc/pass wd<x>.csv", b"b")
+        assert (path.read_bytes(), other.read_bytes()) == (b"a", b"b")  # a job may be reading the first
         assert path.name == "pass_wd_x_.csv"
         assert services.uploaded(workspace, "..", b"a").name == "upload"
 
