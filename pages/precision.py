@@ -19,7 +19,7 @@ with errors.shown():
     found = precision.measured(workspace, status, system)
     if found is None:
         st.stop()
-    precision.sentence(found.labels, system)
+    precision.sentence(found.labels, system, found.ranking)
     precision.ranking(found.ranking)
     precision.plots(found.labels)
     chosen = precision.table_of_labels(found.labels)

@@ -20,7 +20,8 @@ HOW = (
     "A tag is right if the gold labels of the document hold it. Every document gets its five best tags. "
     "**Precision** of a label: of the documents that got it, the share where it is right. **Recall**: of the "
     "documents that should have it, the share that got it. **Support**: how many should have it. Brackets "
-    "hold a 95 % Wilson interval, which takes the documents as a random sample and tags as independent."
+    "hold 95 % intervals that take the documents as a random sample: of a label Wilson's, of all tags "
+    "together from the spread between documents, as tags of one document are right or wrong together."
 )
 
 
@@ -60,13 +61,15 @@ def measured(workspace: Workspace, status: Status, system: str) -> computed.Meas
     return found
 
 
-def sentence(quality: pd.DataFrame, system: str) -> None:
+def sentence(quality: pd.DataFrame, system: str, ranking: Mapping[str, float]) -> None:
     """Draw the finding in one sentence, with what it is of and from which truth."""
     given, right = float(quality["n_predicted"].sum()), float(quality["n_correct"].sum())
     who = {"tagger": "the tagger", "student": "the student", "zero-shot": "likeness of names alone"}.get(
         system, "this run"
     )
-    share = words.percent(right / given if given else None, measures.wilson(right, given) if given else None)
+    # Every document gets five tags, so this share varies over documents as P@5 does.
+    figures = {"share": right / given, "share_se": ranking.get("P@5_se", 0.0)} if given else {}
+    share = words.percent(figures.get("share"), runs.interval(figures, "share"))
     known = measures.known_within(quality)
     st.html(
         f'<p style="font-size:1.12rem;margin:.2rem 0">Of the tags {escape(who)} gives, '

@@ -125,13 +125,18 @@ def ndcg_at_k(relevant: sparse.csr_matrix, ranked: IntArray, k: int = 5) -> Floa
     found = _prefix(relevant, ranked, k)
     if not len(found):
         return np.zeros(k)
+    result: Float64 = _ndcg(found, _n_relevant(relevant)).mean(axis=0)
+    return result
+
+
+def _ndcg(found: Float64, n_relevant: Float64) -> Float64:
+    """NDCG of each document at each cut-off, from the hits by rank."""
+    k = found.shape[1]
     discount = 1.0 / np.log2(np.arange(2, k + 2))
     ideal_prefix = np.concatenate([[0.0], discount.cumsum()])
-    n_relevant = _n_relevant(relevant).astype(int)
-    ideal = ideal_prefix[np.minimum(n_relevant[:, None], np.arange(1, k + 1)[None, :])]
+    ideal = ideal_prefix[np.minimum(n_relevant.astype(int)[:, None], np.arange(1, k + 1)[None, :])]
     gain = (found * discount).cumsum(axis=1)
-    result: Float64 = np.where(ideal > 0, gain / np.maximum(ideal, 1e-300), 0.0).mean(axis=0)
-    return result
+    return np.where(ideal > 0, gain / np.maximum(ideal, 1e-300), 0.0)
 
 
 def _n_relevant(relevant: sparse.csr_matrix) -> Float64:
@@ -161,8 +166,8 @@ def evaluate(scored: Scored, gold: sparse.csr_matrix) -> dict[str, float]:
     Returns
     -------
     dict
-        P@1, P@3, P@5, R@10, nDCG@5, P@1_se (standard error over documents),
-        R@10_se, n_docs, n_labels (labels that occur in the gold of these documents).
+        P@1, P@3, P@5, R@10, nDCG@5; the standard error of each over documents (P@1_se and so on);
+        n_docs, n_labels (labels that occur in the gold of these documents).
 
     Raises
     ------
@@ -178,17 +183,17 @@ def evaluate(scored: Scored, gold: sparse.csr_matrix) -> dict[str, float]:
     if ranked.shape[1] < 10:
         pad = np.full((ranked.shape[0], 10 - ranked.shape[1]), -1, dtype=ranked.dtype)
         ranked = np.concatenate([ranked, pad], axis=1)
-    precision = precision_at_k(gold, ranked, 5)
-    found = hits(gold, ranked[:, :10])
-    recall = found.sum(axis=1) / np.maximum(_n_relevant(gold), 1)
+    found, n_relevant = hits(gold, ranked[:, :10]), _n_relevant(gold)
+    of_documents = {
+        "P@1": found[:, 0],
+        "P@3": found[:, :3].mean(axis=1),
+        "P@5": found[:, :5].mean(axis=1),
+        "R@10": found.sum(axis=1) / np.maximum(n_relevant, 1),
+        "nDCG@5": _ndcg(found[:, :5], n_relevant)[:, 4],
+    }
     return {
-        "P@1": float(precision[0]),
-        "P@3": float(precision[2]),
-        "P@5": float(precision[4]),
-        "R@10": float(recall.mean()) if len(recall) else 0.0,
-        "nDCG@5": float(ndcg_at_k(gold, ranked, 5)[4]),
-        "P@1_se": standard_error(found[:, 0]),
-        "R@10_se": standard_error(recall),
+        **{name: float(values.mean()) if len(values) else 0.0 for name, values in of_documents.items()},
+        **{f"{name}_se": standard_error(values) for name, values in of_documents.items()},
         "n_docs": int(gold.shape[0]),
         "n_labels": len(np.unique(gold.indices)),
     }

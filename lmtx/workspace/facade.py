@@ -385,7 +385,8 @@ class Workspace:
         Returns
         -------
         dict
-            "P@1", "P@3", "P@5", "R@10", "nDCG@5" as fractions, "n_docs", "n_labels".
+            "P@1", "P@3", "P@5", "R@10", "nDCG@5" as fractions, the standard error of each over documents
+            ("P@1_se" and so on), "n_docs", "n_labels".
         """
         return measuring.evaluate(self._parts, split, system, limit_docs, progress)
 

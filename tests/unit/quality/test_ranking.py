@@ -89,6 +89,15 @@ def test_evaluate_leaves_out_documents_without_gold(case: tuple[np.ndarray, np.n
     top = np.take_along_axis(truth, scored.label_idx[:, :1], axis=1)[labelled, 0]
     assert found["P@1"] == pytest.approx(top.mean())
     assert found["P@1_se"] == pytest.approx(top.std(ddof=1) / np.sqrt(len(top)))
+    five = np.take_along_axis(truth, scored.label_idx[:, :5], axis=1)[labelled].mean(axis=1)
+    assert found["P@5_se"] == pytest.approx(five.std(ddof=1) / np.sqrt(len(five)))
+    dense = np.full(truth.shape, -1e9)
+    np.put_along_axis(dense, scored.label_idx, -np.arange(scored.label_idx.shape[1], dtype=float)[None], 1)
+    each = np.array(
+        [ndcg_score([t], [s], k=5) for t, s in zip(truth[labelled], dense[labelled], strict=True)]
+    )
+    assert found["nDCG@5"] == pytest.approx(each.mean())
+    assert found["nDCG@5_se"] == pytest.approx(each.std(ddof=1) / np.sqrt(len(each)))
 
 
 def test_evaluate_counts_missing_columns_as_misses() -> None:
