@@ -38,7 +38,9 @@ def inclusion_probability(rank: int, n_reserve: int) -> float:
     """Probability that a document is among the first `rank` of the reserve's random order.
 
     An audit that has taken `rank` documents in that order is a simple random sample of the reserve;
-    each of its documents was drawn with this probability.
+    each of its documents was drawn with this probability. What is recorded with a document is the state
+    of the audit when it came: an estimate takes for all of them the greatest that was recorded, never
+    each its own.
 
     Parameters
     ----------

@@ -312,10 +312,6 @@ class Workspace:
         """
         return browsing.find_labels(self._parts, query, limit, document_id)
 
-    def label_path(self, label_id: str) -> tuple[str, ...]:
-        """Names of the broader labels, topmost first."""
-        return self._parts.label_paths().get(label_id, ())
-
     # ---- learning -----------------------------------------------------------------------------
 
     def teach_preview(
