@@ -193,7 +193,8 @@ def test_starting_is_light(tmp_path: Path) -> None:
         "import sys\nfrom lmtx.cli import main\n"
         "try:\n    main(['--workspace', sys.argv[1], 'init'])\nexcept SystemExit:\n    pass\n"
         "try:\n    main(['--workspace', sys.argv[1], 'status', '--json'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'sentence_transformers', 'chromadb', 'streamlit', 'pandas', 'scipy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'sentence_transformers', 'chromadb', 'streamlit', 'pandas', 'scipy'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     began = time.monotonic()
