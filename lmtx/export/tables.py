@@ -18,13 +18,18 @@ ColumnType = Literal["text", "integer", "real", "bool", "time", "texts", "reals"
 TABLE_FORMATS = ("csv", "jsonl", "parquet")
 _BATCH = 2000
 # A spreadsheet runs a cell that starts like this as a formula (OWASP, "CSV Injection"). Tab and
-# carriage return are cut off by some of them before they look.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# line ends are cut off by some of them before they look; some read the wide forms as the plain ones.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def safe_cell(value: str) -> str:
     """Return the text of a CSV cell so that no spreadsheet runs it: an apostrophe is put before a formula."""
     return f"'{value}" if value.startswith(_FORMULA) else value
+
+
+def plain_cell(cell: str) -> str:
+    """Return what `safe_cell` was given."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
 
 
 def write_table(

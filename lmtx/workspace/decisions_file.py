@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from lmtx.errors import InputError
+from lmtx.export import plain_cell
 from lmtx.ingest import Issue, Source, read_rows
 from lmtx.types import Action, Decision, Progress
 from lmtx.workspace.models import ImportReport
@@ -109,7 +110,7 @@ def _identity(decision: Decision) -> Identity:
 
 def _decision(cells: Mapping[str, str], number: int, reviewer: str | None) -> tuple[Decision, int]:
     """Decision of a row and its number in the file; `ValueError` says what is wrong."""
-    row = {name: _unguarded(cells.get(name) or "") for name in _COLUMNS}
+    row = {name: plain_cell(cells.get(name) or "") for name in _COLUMNS}
     for name in _NEEDED:
         if not row[name]:
             raise ValueError(
@@ -163,8 +164,3 @@ _COLUMNS = (
     "batch",
     "retracts",
 )
-
-
-def _unguarded(cell: str) -> str:
-    """Take off the apostrophe that the CSV export puts before what a spreadsheet would run."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lmtx.errors import InputError
-from lmtx.export import write_table
+from lmtx.export import plain_cell, safe_cell, write_table
 from lmtx.export.tables import ColumnType, Row
 
 COLUMNS: dict[str, ColumnType] = {
@@ -110,3 +110,10 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 def test_text_that_utf8_has_no_form_for(tmp_path: Path) -> None:
     for format in ("csv", "jsonl", "parquet"):
         assert write_table(iter([{"id": "a\ud800\0"}]), {"id": "text"}, format, tmp_path / format).exists()
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_what_a_spreadsheet_would_run_is_guarded_and_comes_back(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+    assert plain_cell(safe_cell(text)) == text
+    assert plain_cell("'quoted'") == "'quoted'"
