@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,18 @@ ROOT = Path(__file__).resolve().parents[1]
 # No test may reach a model hub; the packaged encoder needs none.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_shared_workspaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leave the user's home alone in fixtures that several tests share, which are made before those of one.
+
+    Else the app would open a test's workspace, as the one opened last.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LMTX_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("LMTX_WORKSPACE", raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)
