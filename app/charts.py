@@ -178,13 +178,13 @@ def curve(
     if baseline is not None:
         figure.add_hline(y=100 * baseline, line={"color": colour("quiet", dark), "width": 1.2, "dash": "dot"})
         figure.add_annotation(
-            x=0,
+            x=1,
             xref="paper",
-            xanchor="left",
+            xanchor="right",
             y=100 * baseline,
             text="nothing learned",
             showarrow=False,
-            yshift=9,
+            yshift=-9,  # below: above are the runs, which seldom do worse
         )
     figure.update_xaxes(title_text="training", dtick=max(1, len(frame) // 10), showgrid=False)
     figure.update_yaxes(title_text=f"{_plain(metric)}, %", rangemode="tozero")

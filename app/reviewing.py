@@ -115,6 +115,13 @@ def add(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> Non
     state.REVIEW_SAVED.set(f"Saved: {name} added")
 
 
+def add_first(workspace: Workspace, item: ReviewItem, text: str) -> None:
+    """Accept the first label that the search line finds; nothing where it finds none."""
+    found = workspace.find_labels(text, limit=1, document_id=item.document.id)
+    if found:
+        add(workspace, item, found[0].id, found[0].name)
+
+
 @reported
 def remove(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
     """Take back a label that was added."""

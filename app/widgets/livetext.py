@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-_HTML = '<textarea aria-label="Text" spellcheck="false"></textarea>'
+_HTML = '<textarea dir="auto" aria-label="Text" spellcheck="false"></textarea>'
 _CSS = """
 textarea {
   width: 100%; height: 300px; resize: vertical; box-sizing: border-box; padding: .8rem 1rem;

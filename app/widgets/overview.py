@@ -53,11 +53,8 @@ def figures(workspace: Workspace, status: Status) -> None:
 
 
 def _uses(counts: Mapping[str, int]) -> str:
-    parts = {
-        "to learn from": counts.get("train", 0),
-        "held back": counts.get("held_out", 0) + counts.get("reserve", 0),
-        "test": counts.get("test", 0),
-    }
+    apart = sum(counts.get(role, 0) for role in ("held_out", "reserve", "test"))
+    parts = {"to learn from": counts.get("train", 0), "kept apart": apart}
     return ", ".join(f"{words.count(n)} {name}" for name, n in parts.items() if n)
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import reviewing, services, state
 from app.reviewing import Standing
-from app.widgets import errors, layout, words
+from app.widgets import errors, layout, livesearch, words
 from app.widgets.inert import escape, markdown, reading, shorten
 from lmtx.errors import LmtxError
 from lmtx.review.models import Candidate, Policy, ReviewItem
@@ -23,6 +23,7 @@ assert set(POLICIES) == set(get_args(Policy))
 KEYS = [
     ("1 – 9", "accept a label; again: reject it; again: take it back"),
     ("J  K", "next, previous label: its definition shows"),
+    ("/", "add a missing label: type a word, Enter takes the first that is found, Esc goes back"),
     ("Enter", "complete: the accepted are right, the others shown are not, none is missing"),
     ("S", "skip this document for now"),
     ("U", "undo the last step"),
@@ -85,7 +86,7 @@ def _document(item: ReviewItem) -> None:
     marks = [h for h in item.highlights if _selected(item) in h.label_ids and (chosen or h.kind == "word")]
     spans = [(h.start, h.end) for h in marks]
     keys = state.REVIEW_HELP.get()
-    with st.container(height=380 if keys else 590, border=False, key="lx_reading"):
+    with st.container(height=340 if keys else 590, border=False, key="lx_reading"):
         reading(item.document.title, item.document.text, spans, key=item.document.id)
     if keys:
         cells = "".join(f"<kbd>{escape(k)}</kbd><span>{escape(v)}</span>" for k, v in KEYS)
@@ -171,18 +172,18 @@ def _definition(workspace: Workspace, item: ReviewItem) -> None:
         label = workspace.journal.label(selected) if selected else None
         name, text = (label.name, label.description) if label else ("", "")
     st.html(
-        f'<div class="lx-definition" dir="auto"><b>{escape(name)}.</b> {escape(shorten(text, 220))}</div>'
+        f'<div class="lx-definition"><b><bdi>{escape(name)}</bdi>.</b> '
+        f"<bdi>{escape(shorten(text, 220))}</bdi></div>"
     )
 
 
 def _add(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
-    query = st.text_input(
+    query = livesearch.line(
         "Add a label",
-        key=f"add_{item.document.id}_{state.REVIEW_SEARCH.get()}",
-        type="search",
-        live=True,
-        placeholder="Add a missing label: any word of its name, alias or definition",
-        label_visibility="collapsed",
+        seed=f"{state.REVIEW_SEARCH.get()} {item.document.id}",
+        key="review_add",
+        placeholder="/  Add a missing label: any word of its name, alias or definition",
+        on_enter=lambda text: reviewing.add_first(workspace, item, text),
     )
     if query:
         found = workspace.find_labels(query, limit=5, document_id=item.document.id)
@@ -265,8 +266,9 @@ def _status(workspace: Workspace) -> None:
         if saved
         else "<span>Every key is saved at once</span>",
         f"<span>{escape(reviewer)}</span>",
-        f"<span>{words.many(int(stats.get('decisions_today', 0)), 'decision')} today</span>",
-        f"<span>{stats.get('per_minute', 0):.0f} a minute</span>",
+        f"<span>{words.many(int(stats.get('documents_today', 0)), 'document')} and "
+        f"{words.many(int(stats.get('decisions_today', 0)), 'decision')} today, "
+        f"{stats.get('per_minute', 0):.0f} a minute</span>",
         f"<span>{words.many(int(stats.get('completed', 0)), 'document')} reviewed in all</span>",
     ]
     st.html(f'<div class="lx-status">{"".join(parts)}</div>')

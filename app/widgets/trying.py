@@ -9,6 +9,17 @@ from app.widgets import browse, errors, layout, livetext
 from app.widgets.inert import reading, word_spans
 from lmtx.workspace import Tag, Workspace
 
+PARTS = {
+    "dense": "likeness of meaning",
+    "bm25_document": "words of the label in the text",
+    "bm25_query": "the text against the label",
+    "tfidf": "words of the name",
+    "student": "the student",
+    "ridge": "similar documents judged",
+    "reviewed": "similar documents reviewed",
+}
+"""What the tagger blends, in words."""
+
 
 def example_button(workspace: Workspace) -> None:
     """Draw the button that fills the box with a document of the test split, or any."""
@@ -61,7 +72,7 @@ def _why(text: str, found: list[Tag]) -> None:
         reading("", text[:1500], word_spans(text[:1500], browse.telling(tag)))
     with right:
         if tag.parts:
-            order = sorted(tag.parts.items(), key=lambda p: -abs(p[1]))
-            title = f"Most of the score comes from {order[0][0]}" if order else "Parts of the score"
+            order = sorted(((PARTS.get(n, n), v) for n, v in tag.parts.items()), key=lambda p: -abs(p[1]))
+            title = f"Most of the score comes from {order[0][0]}"
             figure = charts.parts([p[0] for p in order], [p[1] for p in order], title, dark=layout.dark())
             st.plotly_chart(figure, theme=None, key="try_parts", config={"displayModeBar": False})

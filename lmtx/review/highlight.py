@@ -24,9 +24,9 @@ most must neither no nor not of off on or other our out over own per same she sh
 the their them then there these they this those through to too under und upon use used using very was we were
 what when where which while who whose why will with within without would you your related general thing things
 anyone anything someone something kinds kind
-chiefly mainly mostly including included especially usually often between around several various another first
-again against among because did do does done down during every less like made make not one onto only rather
-since still those though toward until upon way were yet
+together chiefly mainly mostly including included especially usually often between around several various
+another first again against among because did do does done down during every less like made make not one onto
+only rather since still those though toward until upon way were yet
 aber als auch auf aus bei dass durch ein eine einer für im ist kein mit nach nicht nur oder sich sind über vom
 von vor war wie wird zu zum zur
 au aux avec ce ces dans est ne pas par plus pour que qui sa se ses son sur une
