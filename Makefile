@@ -32,6 +32,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/debtags.py
 	$(BIN)/python benchmarks/congress.py
+	$(BIN)/python benchmarks/summary.py
 
 setup: $(VENV)/.app
 setup-dev: $(VENV)/.dev browser
