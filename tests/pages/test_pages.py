@@ -226,7 +226,7 @@ def test_review_adds_the_first_label_found(full: Path, open_page: Open) -> None:
 
     with Workspace.open(full / "library", own_index=False) as workspace:
         item = workspace.next_documents("default", "reviewer")[0]
-        reviewing.add_first(workspace, item, "no such word anywhere")
+        reviewing.add_first(workspace, item, "zzyzx")
         assert workspace.journal.decisions(standing=True) == []
         reviewing.add_first(workspace, item, "ships")
         added = workspace.journal.decisions(standing=True)
