@@ -1,0 +1,128 @@
+"""Make the screenshots of the documentation: the demo, twelve documents reviewed, trained again.
+
+`python docs/screenshots/make.py` from a clone; needs Chromium, or Playwright's own
+(`playwright install chromium`). The reviewer answers what the demo's gold labels say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from lmtx.cli.serve import make_demo
+from lmtx.types import no_progress
+from lmtx.workspace import Workspace
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+REVIEWED = 12
+TEXT = (
+    "The harbour master kept this diary through the winter of 1911, when the great surge broke the sea wall "
+    "and two hundred houses stood in water. He notes the weather, the ships that came in and those that did "
+    "not, and what the lifeboat crew ate for breakfast. With maps by his daughter."
+)
+
+
+def prepare(home: Path) -> None:
+    """Build the demo, review, and train again."""
+    make_demo(home / "demo", no_progress)
+    lines = (ROOT / "demo" / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    gold = {r["id"]: set(r["labels"]) for r in map(json.loads, lines)}
+    with Workspace.open(home / "demo") as workspace:
+        workspace.update_settings(reviewer="Ada")
+        workspace.predict(["warm"], top_k=1)
+        for item in workspace.next_documents("default", "Ada", n=REVIEWED):
+            shown = {c.label_id for c in item.candidates}
+            right = gold[item.document.id]
+            workspace.complete(item.document.id, "Ada", accepted=right, rejected=shown - right)
+        workspace.train()
+        workspace.sync_index()
+
+
+def settle(page: Page, seconds: float = 0.4) -> None:
+    """Wait until the app has drawn what it was asked for."""
+    for _ in range(2):
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+        page.wait_for_timeout(1000 * seconds)
+
+
+def visit(page: Page, name: str) -> None:
+    """Open a screen by the navigation."""
+    page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+    settle(page)
+
+
+def shoot(page: Page, name: str) -> None:
+    """Write one picture, with a palette: flat colours need no more."""
+    page.mouse.move(1270, 790)
+    settle(page)
+    path = HERE / f"{name}.png"
+    page.screenshot(path=path)
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def tour(page: Page) -> None:
+    """Take the pictures."""
+    settle(page, 3)
+    visit(page, "Train")
+    settle(page, 3)  # the runs are measured meanwhile
+    for name in ("overview", "train", "precision", "teacher"):
+        visit(page, name.capitalize())
+        settle(page, 1.5)
+        shoot(page, name)
+    visit(page, "Review")
+    for key in ("1", "j"):
+        page.keyboard.press(key)
+        settle(page)
+    shoot(page, "review")
+    visit(page, "Try it")
+    page.locator("textarea").fill(TEXT)
+    settle(page, 1.5)
+    shoot(page, "try_it")
+
+
+def main() -> None:
+    """Serve the demo on a free port of loopback and go round it."""
+    home = Path(tempfile.mkdtemp())
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    prepare(home)
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", f"--server.port={port}"]
+    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "LMTX_HOME": str(home)})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(60):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        with sync_playwright() as playwright:
+            found = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+            page.goto(url)
+            tour(page)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
