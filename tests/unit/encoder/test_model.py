@@ -50,10 +50,11 @@ def test_progress_counts_texts_and_may_cancel(encoder: SentenceEncoder) -> None:
         encoder.encode(["x"], progress=stop)
 
 
-def test_probe_is_made_once_and_kept(encoder: SentenceEncoder) -> None:
+def test_probe_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmtx.encoder.precision._answers", {})
+    encoder = load_encoder(device="cpu", cache_folder=tmp_path)
     assert encoder.precision in {"fp32", "bf16"}
-    assert encoder._cache_folder is not None
-    answers = json.loads((encoder._cache_folder / PROBE_FILE).read_text())
+    answers = json.loads((tmp_path / PROBE_FILE).read_text())
     (facts,) = answers.values()
     assert facts["precision"] == encoder.precision
     if facts["precision"] == "bf16":
