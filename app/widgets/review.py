@@ -267,8 +267,8 @@ def _status(workspace: Workspace) -> None:
         else "<span>Every key is saved at once</span>",
         f"<span>{escape(reviewer)}</span>",
         f"<span>{words.many(int(stats.get('documents_today', 0)), 'document')} and "
-        f"{words.many(int(stats.get('decisions_today', 0)), 'decision')} today, "
-        f"{stats.get('per_minute', 0):.0f} a minute</span>",
+        f"{words.many(int(stats.get('decisions_today', 0)), 'decision')} today</span>",
+        f"<span>{words.many(round(stats.get('per_minute', 0)), 'step')} a minute</span>",
         f"<span>{words.many(int(stats.get('completed', 0)), 'document')} reviewed in all</span>",
     ]
     st.html(f'<div class="lx-status">{"".join(parts)}</div>')

@@ -252,11 +252,12 @@ def stats(parts: Parts, reviewer: str) -> dict[str, float]:
         recent = parts.journal.decisions(reviewer=reviewer, standing=True, newest_first=True, limit=5000)
     today = [d for d in recent if d.at >= midnight and d.action != "retract"]
     window = timedelta(minutes=10)
-    late = [d.at for d in today if d.at >= moment - window]
-    minutes = max(1.0, (moment - min(late)).total_seconds() / 60) if late else 1.0
+    late = [d for d in today if d.at >= moment - window]
+    minutes = max(1.0, (moment - min(d.at for d in late)).total_seconds() / 60) if late else 1.0
+    steps = {d.batch or d.seq for d in late}  # what one key settles is one step
     return {
         "decisions_today": sum(d.action in ("accept", "reject") for d in today),
         "documents_today": sum(d.action == "complete" for d in today),
-        "per_minute": len(late) / minutes,
+        "per_minute": len(steps) / minutes,
         "completed": parts.journal.counts()["completed"],
     }
