@@ -94,7 +94,8 @@ def gate(tagger: Tagger, zero_shot: Tagger, promoted: Tagger | None, held_out: H
         return Gate(
             passed,
             "completed",
-            f"On {n} completed documents, cross-validated: {q:.3f}, zero-shot {base:.3f}.",
+            f"On the {n} documents that people completed (each ranked without its own labels): quality "
+            f"{100 * q:.1f} %, without any learning {100 * base:.1f} %.",
             q,
             base,
             None,
@@ -109,15 +110,15 @@ def gate(tagger: Tagger, zero_shot: Tagger, promoted: Tagger | None, held_out: H
         return Gate(True, "none", "There are too few held-out judged documents to compare on.")
     ours, base_of = judged_quality(tagger, held_out), judged_quality(zero_shot, held_out)
     n = len(ours)
-    message = f"On {n} held-out documents, by the teacher's verdicts: {ours.mean():.3f}, "
-    message += f"zero-shot {base_of.mean():.3f}"
+    message = f"On {n} held-out documents, by the teacher's verdicts: precision {100 * ours.mean():.1f} %, "
+    message += f"without any learning {100 * base_of.mean():.1f} %"
     passed = bool(ours.mean() >= base_of.mean())
     in_use: float | None = None
     if promoted is not None and promoted.label_ids == tagger.label_ids:
         theirs = judged_quality(promoted, held_out)
         in_use = float(theirs.mean())
         passed = passed and float((ours - theirs).mean()) >= -standard_error(ours - theirs)
-        message += f", in use {in_use:.3f}"
+        message += f", the one in use {100 * in_use:.1f} %"
     return Gate(
         passed,
         "held-out",
