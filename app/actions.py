@@ -11,7 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from app import services, state
+from app import computed, services, state
 from lmtx.errors import LmtxError
 from lmtx.types import Role
 from lmtx.workspace import Workspace
@@ -48,10 +48,19 @@ def start_import(workspace: Workspace, verb: str, params: Mapping[str, Any]) -> 
 
 
 @reported
-def start_cycle(workspace: Workspace, top_k: int, params: Mapping[str, Any]) -> None:
-    """Start to teach and train with so many candidates a document."""
-    workspace.update_settings(top_k=top_k)
-    services.start(workspace, "cycle", params)
+def start_teach(workspace: Workspace, verb: str, params: Mapping[str, Any], top_k: int | None = None) -> None:
+    """Start a job that asks a teacher, with so many candidates a document from now on."""
+    if top_k is not None:
+        workspace.update_settings(top_k=top_k)
+    computed.note_spent(workspace, services.start(workspace, verb, params))
+
+
+@reported
+def consent(workspace: Workspace, host: str, withdraw: bool) -> None:
+    """Allow that texts are sent to a machine, or no longer."""
+    workspace.consent(host, withdraw=withdraw)
+    may = "may not be sent" if withdraw else "may be sent"
+    state.FLASH.set(f"Texts of this workspace {may} to {host}.")
 
 
 @reported

@@ -7,18 +7,25 @@ there is.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import pandas as pd
 import streamlit as st
 
 from app import services
 from app.measures import with_intervals
+from lmtx.config import Settings
 from lmtx.errors import LmtxError
 from lmtx.types import Run
 from lmtx.workspace import Status, TeachPreview, Workspace
+
+if TYPE_CHECKING:
+    from lmtx.journal import TeacherRow
+    from lmtx.teacher.discovery import ConnectionReport, FoundServer
 
 K = tuple[object, ...]
 V = TypeVar("V")
@@ -68,21 +75,166 @@ def _preview_key(workspace: Workspace, *arguments: object) -> tuple[object, ...]
         counts.get("judgments"),
         promoted and promoted.id,
         tuple(sorted(workspace.journal.head().items())),
+        workspace.settings.consented_hosts,
+        workspace.settings.encoder,
     )
     return (str(workspace.folder), *arguments, *version)
 
 
-def previewed(workspace: Workspace, teacher: str, top_k: int, limit_docs: int | None) -> bool:
+def previewed(
+    workspace: Workspace,
+    teacher: str,
+    top_k: int | None,
+    limit_docs: int | None,
+    rounds: int | None = None,
+    only_changed: bool = False,
+) -> bool:
     """Whether `teach_preview` answers at once."""
-    return _preview_key(workspace, teacher, top_k, limit_docs) in _previews()
+    return _preview_key(workspace, teacher, top_k, limit_docs, rounds, only_changed) in _previews()
 
 
-def teach_preview(workspace: Workspace, teacher: str, top_k: int, limit_docs: int | None) -> TeachPreview:
+def teach_preview(
+    workspace: Workspace,
+    teacher: str,
+    top_k: int | None,
+    limit_docs: int | None,
+    rounds: int | None = None,
+    only_changed: bool = False,
+) -> TeachPreview:
     """Say what asking a teacher would cost; kept until something changes."""
-    key = _preview_key(workspace, teacher, top_k, limit_docs)
+    key = _preview_key(workspace, teacher, top_k, limit_docs, rounds, only_changed)
     if key not in _previews():
-        _keep(_previews(), key, workspace.teach_preview(teacher, top_k, limit_docs))
+        found = workspace.teach_preview(teacher, top_k, limit_docs, rounds=rounds, only_changed=only_changed)
+        if found.estimate is None:  # what is missing may be there a moment later
+            return found
+        _keep(_previews(), key, found)
     return _previews()[key]
+
+
+# ---- teachers -----------------------------------------------------------------------------------
+
+
+def settings(workspace: Workspace) -> Settings:
+    """Settings as they are in the file: a job or the command line may have changed them meanwhile."""
+    return Settings.load(workspace.folder)
+
+
+def find_servers() -> list[FoundServer]:
+    """Look for servers of language models on this machine."""
+    from lmtx.teacher.discovery import find_servers
+
+    return find_servers()
+
+
+@st.cache_data(ttl=20, show_spinner=False)
+def models_at(base_url: str) -> list[str]:
+    """List the models of a server on this machine; none where it does not say, or is another machine."""
+    from lmtx.teacher.address import Address
+    from lmtx.teacher.discovery import find_servers
+
+    try:
+        address = Address.of(base_url)
+        port = urlsplit(address.url).port
+    except (LmtxError, ValueError):
+        return []
+    if address.host or port is None:
+        return []
+    return [model for server in find_servers(0.3, [port]) for model in server.models]
+
+
+def try_connection(workspace: Workspace, teacher: str) -> ConnectionReport:
+    """Ask a teacher about one made-up pair; what goes wrong is in the report."""
+    from lmtx.teacher import TeacherContext, load_teacher
+    from lmtx.teacher.discovery import ConnectionReport, try_connection
+
+    try:
+        return try_connection(load_teacher(teacher, TeacherContext(prompts=workspace.folder / "prompts")))
+    except LmtxError as error:
+        return ConnectionReport(False, problem=str(error))
+
+
+def n_changed(workspace: Workspace, teacher: str) -> int:
+    """Count the pairs that a teacher judged under other texts than today's; kept until something changes."""
+    row = next((t for t in workspace.journal.teachers() if t.spec == teacher and t.n_judgments), None)
+    if row is None:
+        return 0
+    key = _preview_key(workspace, "changed", row.key)
+    if key not in _changed():
+        _keep(_changed(), key, len(workspace.journal.stale_pairs(row.key)))
+    return _changed()[key]
+
+
+@st.cache_resource(show_spinner=False)
+def _changed() -> dict[K, int]:
+    """Return numbers of pairs judged under other texts, by teacher and state."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a job has judged so far, and how quick it is.
+
+    whole : whether it counts from the job's start; else over all that its teacher ever judged
+    rate : pairs a second lately, None until it is known
+    """
+
+    n: int
+    n_yes: int
+    n_unparsed: int
+    tokens: int
+    tokens_out: int
+    cost: float
+    is_llm: bool
+    whole: bool
+    rate: float | None
+
+
+@st.cache_resource(show_spinner=False)
+def _before() -> dict[str, tuple[float, ...]]:
+    """Return what had been judged before a job started, by job."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _lately() -> dict[str, list[tuple[float, int]]]:
+    """Return when how many pairs were judged, over the last half minute, by job."""
+    return {}
+
+
+def _sums(rows: Sequence[TeacherRow]) -> tuple[float, ...]:
+    every = [(r.n_judgments, r.n_yes, r.n_unparsed, r.tokens, r.tokens_out, r.cost) for r in rows]
+    return tuple(sum(column) for column in zip(*every, strict=True)) or (0.0,) * 6
+
+
+def note_spent(workspace: Workspace, job_id: str) -> None:
+    """Remember what had been judged when a job starts."""
+    _before()[job_id] = _sums(workspace.journal.teachers())
+
+
+def spent(workspace: Workspace, job_id: str) -> Spent | None:
+    """What a job has judged so far; None before any teacher is known. One job judges at a time."""
+    rows = workspace.journal.teachers()
+    if not rows:
+        return None
+    before = _before().get(job_id)
+    now = _sums(rows if before is not None else rows[-1:])
+    found = [a - b for a, b in zip(now, before or (0.0,) * 6, strict=True)]
+    seen, moment = _lately().setdefault(job_id, []), time.monotonic()
+    seen.append((moment, int(found[0])))
+    del seen[: next(i for i, (at, _) in enumerate(seen) if moment - at <= 30)]
+    passed, n = moment - seen[0][0], seen[-1][1] - seen[0][1]
+    judged, yes, unparsed, tokens, written = (int(x) for x in found[:5])
+    return Spent(
+        judged,
+        yes,
+        unparsed,
+        tokens,
+        written,
+        cost=found[5],
+        is_llm=bool(rows[-1].details.get("is_llm")),
+        whole=before is not None,
+        rate=n / passed if passed >= 2 and n > 0 else None,
+    )
 
 
 def _keep(kept: dict[tuple[object, ...], V], key: tuple[object, ...], value: V) -> None:

@@ -43,6 +43,8 @@ class Settings(BaseModel):
         Rounds of a cycle unless said otherwise.
     teacher : str
         Specification of the teacher last used.
+    consented_hosts : tuple of str
+        Machines that texts may be sent to, as somebody said once each.
     reviewer : str
         Name written beside decisions unless said otherwise.
     allowed_folder : str or None
@@ -63,6 +65,7 @@ class Settings(BaseModel):
     top_k: int = Field(default=10, ge=1, le=1000)
     rounds: int = Field(default=4, ge=1, le=100)
     teacher: str = "evidence"
+    consented_hosts: tuple[str, ...] = ()
     reviewer: str = ""
     allowed_folder: str | None = None
     journal_url: str = ""

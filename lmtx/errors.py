@@ -49,6 +49,10 @@ class TeacherSpecError(TeacherError, InputError):
     """A teacher was named that does not exist, or with parameters that it does not take."""
 
 
+class ConsentError(TeacherError):
+    """Texts would leave the machine, and nobody has said that they may."""
+
+
 class JobCancelled(LmtxError):  # noqa: N818 - an outcome, not a fault
     """The job was asked to stop; what it had committed is kept."""
 

@@ -101,7 +101,11 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """What a teacher said of a pair."""
+    """What a teacher said of a pair.
+
+    `tokens` were read and written for it, `tokens_out` of them written; `cost` is in dollars, at the prices
+    that were given then. `shown` are the label ids that were judged together, in the order shown.
+    """
 
     document_id: str
     label_id: str
@@ -113,7 +117,10 @@ class Judgment:
     round: int = 0
     rank: int = -1
     tokens: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
     raw: str = ""
+    shown: tuple[str, ...] = ()
     at: datetime = field(default_factory=now)
 
 

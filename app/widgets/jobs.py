@@ -24,6 +24,10 @@ NAMES = {
     "label_quality": "Measure the labels",
     "export": "Export",
     "demo": "Load the demo",
+    "trial": "Try the teacher",
+    "check_positions": "Check the positions",
+    "export_requests": "Write requests",
+    "import_verdicts": "Import verdicts",
 }
 STATES = {
     "queued": "waiting to start",

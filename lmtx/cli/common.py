@@ -153,3 +153,10 @@ def index_in_step(workspace: Workspace, progress: ConsoleProgress) -> None:
     if os.environ.get("LMTX_NO_INDEX"):
         return
     workspace.sync_index(progress)
+
+
+def fields(report: Any) -> str:
+    """Return the plain fields of a report, a line each."""
+    record = jsonable(report)
+    flat = {k: v for k, v in record.items() if not isinstance(v, dict | list)}
+    return "\n".join(f"{k}: {v}" for k, v in flat.items())

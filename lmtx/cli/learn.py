@@ -1,4 +1,4 @@
-"""Verbs that judge, train, measure, predict and export."""
+"""Verbs that train, measure, predict and export."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmtx.cli.common import ConsoleProgress, Json, answer, index_in_step, jsonable, open_workspace, table
+from lmtx.cli.common import (
+    ConsoleProgress,
+    Json,
+    answer,
+    fields,
+    index_in_step,
+    jsonable,
+    open_workspace,
+    table,
+)
 from lmtx.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,11 +28,6 @@ if TYPE_CHECKING:
     from lmtx.types import Document
     from lmtx.workspace import Tag, Workspace
 
-Teacher = Annotated[
-    str | None,
-    typer.Option(help="'evidence' (no LLM), 'simulated:recall=0.85,noise=0.05,seed=0'; default: last used."),
-]
-LimitDocs = Annotated[int | None, typer.Option(min=1, help="Only so many documents, in a seeded order.")]
 System = Annotated[
     str, typer.Option(help="'tagger' (the promoted run), 'student', 'zero-shot', or the id of a run.")
 ]
@@ -33,34 +37,8 @@ _BATCH = 256
 
 def register(app: typer.Typer) -> None:
     """Add these verbs."""
-    for verb in (teach, train, cycle, evaluate, predict, precision, runs, promote, export):
+    for verb in (train, evaluate, predict, precision, runs, promote, export):
         app.command()(verb)
-
-
-def teach(
-    context: typer.Context,
-    teacher: Teacher = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Labels of a document to ask about.")] = None,
-    limit_docs: LimitDocs = None,
-    budget_pairs: Annotated[int | None, typer.Option(min=1, help="Ask about at most so many pairs.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Ask the teacher about each document's shortlist; no pair is asked twice."""
-    with open_workspace(context) as workspace, ConsoleProgress(context) as progress:
-        if dry_run:
-            preview = workspace.teach_preview(teacher, top_k, limit_docs)
-            answer(
-                preview,
-                as_json,
-                f"{preview.description}\n{preview.n_documents} documents, {preview.n_pairs} pairs: "
-                f"{preview.n_cached} judged already, {preview.n_open} to ask.",
-            )
-            return
-        report = workspace.teach(teacher, top_k, limit_docs, budget_pairs=budget_pairs, progress=progress)
-        index_in_step(workspace, progress)
-        progress.end()
-        answer(report, as_json, lambda: _fields(report))
 
 
 def train(
@@ -85,22 +63,6 @@ def train(
         index_in_step(workspace, progress)
         progress.end()
         answer(run, as_json, lambda: _run_text(run))
-
-
-def cycle(
-    context: typer.Context,
-    teacher: Teacher = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds at most.")] = None,
-    limit_docs: LimitDocs = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the order and of training.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Run rounds of shortlist, judge, train, score; starting it again goes on where it stopped."""
-    with open_workspace(context) as workspace, ConsoleProgress(context) as progress:
-        report = workspace.cycle(teacher, rounds, limit_docs, seed, progress)
-        index_in_step(workspace, progress)
-        progress.end()
-        answer(report, as_json, lambda: _fields(report))
 
 
 def evaluate(
@@ -258,12 +220,6 @@ def export(
         answer({"what": what, "format": chosen, "out": str(path)}, as_json, f"Wrote {path}.")
 
 
-def _fields(report: Any) -> str:
-    record = jsonable(report)
-    flat = {k: v for k, v in record.items() if not isinstance(v, dict | list)}
-    return "\n".join(f"{k}: {v}" for k, v in flat.items())
-
-
 def _run_text(run: Any) -> str:
     promoted = "promoted" if run.promoted else "not promoted"
-    return "\n".join([f"{run.id} ({promoted}) {run.note}".rstrip(), _fields(run.metrics)])
+    return "\n".join([f"{run.id} ({promoted}) {run.note}".rstrip(), fields(run.metrics)])

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lmtx.cli import data, learn, serve
+from lmtx.cli import data, elsewhere, learn, serve, teach
 from lmtx.cli.common import Options
 from lmtx.errors import InputError, JobCancelled, LmtxError
 
@@ -26,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 data.register(app)
+teach.register(app)
+elsewhere.register(app)
 learn.register(app)
 serve.register(app)
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lmtx.cycle.active import Active, pair_cosines, pair_lexical, usefulness
 from lmtx.cycle.began import Began
 from lmtx.cycle.data import (
     EVIDENCE,
@@ -26,9 +27,20 @@ from lmtx.quality import standard_error
 from lmtx.shortlist import dense_topk, first_distinct, union
 from lmtx.student import Adapter
 from lmtx.tagger import HeldOut, Tagger
-from lmtx.teacher import JudgeReport, Teacher, judge
+from lmtx.teacher import (
+    NO_BUDGET,
+    Budget,
+    Estimate,
+    JudgePreview,
+    JudgeReport,
+    Teacher,
+    TeacherRequest,
+    judge,
+    preview,
+)
 from lmtx.types import (
     CorpusView,
+    Document,
     FloatArray,
     IntArray,
     Pairs,
@@ -39,6 +51,8 @@ from lmtx.types import (
 
 _POOL = 5  # labels of each compared system that are judged on held-out documents
 _STEPS = 100  # progress units of a round
+_ASK_SHARE = 0.85  # of what is left of a budget; the rest is for held-out documents
+_LONGEST = 200  # labels among which the one with most tokens is looked for
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,8 @@ class RoundReport:
     round : from 1
     n_pairs, n_judged, n_yes : of the training documents' shortlists: pairs, asked now, yes among those
     n_held_out_judged : pairs of held-out documents asked now
+    n_unparsed, n_failed : of all asked now: answers that could not be read, and pairs that were not answered
+    tokens, tokens_out, cost : of all asked now: tokens read and written, of these written, dollars
     held_out, held_out_se : quality of the student on held-out documents, its standard error; None
         without them
     zero_shot : quality of the zero-shot ranking there
@@ -60,11 +76,30 @@ class RoundReport:
     n_judged: int
     n_yes: int
     n_held_out_judged: int
+    n_unparsed: int
+    n_failed: int
+    tokens: int
+    tokens_out: int
+    cost: float
     held_out: float | None
     held_out_se: float | None
     zero_shot: float | None
     improved: bool
     cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CyclePreview:
+    """What a cycle would ask.
+
+    next : of the first round's shortlists, exact
+    n_later : at most so many pairs in later rounds and of held-out documents; 0 at least
+    later : at most so much for these; nothing at least
+    """
+
+    next: JudgePreview
+    n_later: int
+    later: Estimate
 
 
 @dataclass(frozen=True)
@@ -76,6 +111,8 @@ class CycleReport:
     stopped : why it ended, for the user
     n_documents : training documents it asked about
     n_judged : pairs asked, held-out ones included
+    tokens, cost : read and written for these, and dollars
+    n_failed, problem : pairs that were not answered and stay open, and why the last one was not
     cpu_s : process time, without encoding where vectors were cached
     """
 
@@ -84,6 +121,10 @@ class CycleReport:
     stopped: str
     n_documents: int
     n_judged: int
+    tokens: int
+    cost: float
+    n_failed: int
+    problem: str
     cpu_s: float
 
 
@@ -97,6 +138,9 @@ def run_cycle(
     *,
     patience: int = 2,
     note: str = "",
+    budget: Budget = NO_BUDGET,
+    min_open: int = 1,
+    active: float | None = None,
     **student: object,
 ) -> CycleReport:
     """Run rounds of judging and training, then train a tagger and promote it unless the gate says no.
@@ -126,6 +170,15 @@ def run_cycle(
         the standard error.
     note : str
         Kept with the run.
+    budget : Budget
+        Where judging ends; what was answered until then is trained on.
+    min_open : int
+        From the second round on, documents with fewer new candidates than this wait: see `judge`. With 2
+        a text is read a quarter less often in all, and the held-out quality falls by one or two points,
+        beyond its standard error: so 1 by default (`benchmarks/teacher_cost.py`).
+    active : float, optional
+        Ask about this share of each round's pairs only, those first about which BM25 and the student
+        disagree or the student is unsure: see `Active`. Off by default, see `benchmarks/active_judging.py`.
     **student
         Fields of `AdapterConfig` to change.
 
@@ -136,12 +189,14 @@ def run_cycle(
     Raises
     ------
     InputError
-        If `rounds` or `patience` is below 1.
+        If `rounds`, `patience` or `min_open` is below 1, or `active` is no share.
     NothingToDoError
         If there are no labels or no training documents, or the teacher wants nothing at all.
     """
-    if rounds < 1 or patience < 1:
-        raise InputError(f"rounds is {rounds}, patience {patience}; expected 1 or more of each.")
+    if rounds < 1 or patience < 1 or min_open < 1:
+        raise InputError(
+            f"rounds is {rounds}, patience {patience}, min_open {min_open}; expected 1 or more of each."
+        )
     start = time.process_time()
     if seed is not None:
         inputs = replace(inputs, seed=seed)
@@ -152,11 +207,14 @@ def run_cycle(
     view = inputs.journal.corpus()
     _check(view)
     inputs = replace(inputs, document_vectors=KeptVectors(inputs))
-    cycle = _Cycle(inputs, teacher, view, seeded_rows(view, inputs.seed, limit_docs), progress, total)
+    rows = seeded_rows(view, inputs.seed, limit_docs)
+    cycle = _Cycle(inputs, teacher, view, rows, progress, total, budget, min_open, active)
     if not len(cycle.train_rows):
         raise NothingToDoError("No document is there to train on. Import documents of the split 'train'.")
     config = inputs.student_config(**student)
     asked_for = [teacher.key, rounds, patience, limit_docs, inputs.top_k, asdict(config), inputs.encoder_key]
+    asked_for += [min_open] if min_open > 1 else []
+    asked_for += [f"active {active}"] if active is not None else []
     cycle.begun_before(asked_for)
     known = {t.key for t in inputs.journal.teachers() if t.spec}
     if teacher.key not in known:
@@ -171,6 +229,7 @@ def run_cycle(
     for number in range(1, n_rounds + 1):
         cpu = time.process_time()
         cycle.round = number
+        before = cycle.spent
         report = cycle.ask()
         training = training_set(inputs.journal, view, config.decision_weight, cycle.until)
         cycle.train(training, config.decision_weight, student)
@@ -183,6 +242,7 @@ def run_cycle(
         gained = quality is not None and improved(quality, best)
         if quality is not None and (best is None or quality.mean() > best.mean()):
             best = quality
+        spent = cycle.spent.less(before)
         reports.append(
             RoundReport(
                 round=number,
@@ -190,6 +250,7 @@ def run_cycle(
                 n_judged=report.n_judged,
                 n_yes=report.n_yes,
                 n_held_out_judged=n_held_out,
+                **asdict(spent),
                 held_out=None if quality is None else float(quality.mean()),
                 held_out_se=None if quality is None else standard_error(quality),
                 zero_shot=zero,
@@ -200,6 +261,9 @@ def run_cycle(
         without_gain = 0 if gained or quality is None or len(quality) < MIN_DOCUMENTS else without_gain + 1
         if without_gain >= patience and number < n_rounds:
             stopped = f"Stopped after round {number}: {patience} rounds in a row brought no improvement."
+            break
+        if cycle.out_of:
+            stopped = f"Stopped in round {number}: the budget of {cycle.out_of} was used up."
             break
 
     cycle.round = len(reports) + 1
@@ -232,6 +296,8 @@ def run_cycle(
             "patience": patience,
             "top_k": inputs.top_k,
             "limit_docs": limit_docs,
+            "min_open": min_open,
+            "active": active,
             "seed": inputs.seed,
             "student": asdict(config),
         },
@@ -239,6 +305,8 @@ def run_cycle(
             "rounds": [asdict(r) for r in reports],
             "stopped": stopped,
             "n_judged": n_judged,
+            "tokens": cycle.spent.tokens,
+            "cost": cycle.spent.cost,
             "cpu_s": cpu_s,
         },
         note=note,
@@ -248,8 +316,68 @@ def run_cycle(
     cycle.ended()
     progress(total, total, "Done")
     return CycleReport(
-        run, tuple(reports), stopped, len(cycle.train_rows), n_judged, round(time.process_time() - start, 2)
+        run=run,
+        rounds=tuple(reports),
+        stopped=stopped,
+        n_documents=len(cycle.train_rows),
+        n_judged=n_judged,
+        tokens=cycle.spent.tokens,
+        cost=cycle.spent.cost,
+        n_failed=cycle.spent.n_failed,
+        problem=cycle.problem,
+        cpu_s=round(time.process_time() - start, 2),
     )
+
+
+def preview_cycle(
+    inputs: CycleInputs,
+    teacher: Teacher,
+    rounds: int,
+    limit_docs: int | None = None,
+    *,
+    active: float | None = None,
+) -> CyclePreview:
+    """Say what `run_cycle` with these arguments would ask, without asking.
+
+    Later rounds ask about what the student then ranks high, so of them only the most that they can ask is
+    known: `top_k` new labels of every document, each with the longest question.
+    """
+    view = inputs.journal.corpus()
+    _check(view)
+    inputs = replace(inputs, document_vectors=KeptVectors(inputs))
+    rows = seeded_rows(view, inputs.seed, limit_docs)
+    cycle = _Cycle(inputs, teacher, view, rows, no_progress, 1, active=active)
+    cycle.round = 1
+    return cycle.preview(rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What was asked so far."""
+
+    n_unparsed: int = 0
+    n_failed: int = 0
+    tokens: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+    def plus(self, report: JudgeReport) -> _Spent:
+        return _Spent(
+            self.n_unparsed + report.n_unparsed,
+            self.n_failed + report.n_failed,
+            self.tokens + report.tokens,
+            self.tokens_out + report.tokens_out,
+            self.cost + report.cost,
+        )
+
+    def less(self, other: _Spent) -> _Spent:
+        return _Spent(
+            self.n_unparsed - other.n_unparsed,
+            self.n_failed - other.n_failed,
+            self.tokens - other.tokens,
+            self.tokens_out - other.tokens_out,
+            self.cost - other.cost,
+        )
 
 
 class _Cycle:
@@ -263,7 +391,14 @@ class _Cycle:
         rows: IntArray,
         progress: Progress,
         total: int,
+        budget: Budget = NO_BUDGET,
+        min_open: int = 1,
+        active: float | None = None,
     ) -> None:
+        self._budget, self._min_open = budget, min_open
+        self._active = None if active is None else Active(active, len(view.labels))
+        self.spent = _Spent()
+        self.out_of = self.problem = ""
         self.inputs, self.teacher, self.view = inputs, teacher, view
         self.progress, self.total, self.round = progress, total, 1
         roles = np.array([view.roles[int(i)] for i in rows], dtype=object)
@@ -310,15 +445,66 @@ class _Cycle:
     def ask(self) -> JudgeReport:
         """Judge the shortlists of this round."""
         self.tell(0.0, "Choosing candidate labels")
-        return judge(
+        # What held-out documents are asked about chooses weights and stops the cycle: some is left for it.
+        share = _ASK_SHARE if len(self.held_out_rows) and self.teacher.spec != EVIDENCE else 1.0
+        return self._judge(self._candidates(), self.train_rows, share, self._min_open, (0.05, 0.45))
+
+    def _judge(
+        self, shortlist: IntArray, rows: IntArray, share: float, min_open: int, steps: tuple[float, float]
+    ) -> JudgeReport:
+        began, (first, length) = time.monotonic(), steps
+        report = judge(
             self.inputs.journal,
             self.teacher,
             self.view,
-            self._shortlist(),
-            self.train_rows,
+            shortlist,
+            rows,
             round=self.round,
-            progress=lambda done, of, message: self.tell(0.05 + 0.45 * done / max(1, of), message),
+            progress=lambda done, of, message: self.tell(first + length * done / max(1, of), message),
+            budget=self._budget.share(share),
+            min_open=min_open if self.round > 1 else 1,
         )
+        self._budget = self._budget.less(report, (time.monotonic() - began) / 60)
+        self.spent = self.spent.plus(report)
+        self.out_of, self.problem = report.stopped or self.out_of, report.problem or self.problem
+        return report
+
+    def preview(self, rounds: int) -> CyclePreview:
+        """Say what the rounds would ask; see `preview_cycle`."""
+        k = self.inputs.top_k
+        first = preview(self.inputs.journal, self.teacher, self.view, self._candidates(), self.train_rows)
+        if self.teacher.spec == EVIDENCE:
+            return CyclePreview(first, 0, Estimate())
+        longest = sorted(self.view.labels, key=lambda x: len(x.full_text.encode()))[-_LONGEST:]
+        one = Document("", "", "")
+        cost = {x.id: self.teacher.estimate([TeacherRequest(one, (x,), (0,), (x,))]) for x in longest}
+        label = max(longest, key=lambda x: cost[x.id].tokens_in)
+
+        def most(rows: IntArray, n: int) -> Estimate:
+            labels, ranks = (label,) * n, tuple(range(n))
+            requests = [
+                TeacherRequest(self.view.documents[int(i)], labels, ranks, labels) for i in rows.tolist()
+            ]
+            return self.teacher.estimate(requests) if n else Estimate()
+
+        later, held_out = most(self.train_rows, k), most(self.held_out_rows, 2 * _POOL)
+        total = sum([later] * (rounds - 1) + [held_out] * (rounds + 1), Estimate())
+        n_pairs = (rounds - 1) * k * len(self.train_rows) + (rounds + 1) * 2 * _POOL * len(self.held_out_rows)
+        return CyclePreview(first, n_pairs, total)
+
+    def _candidates(self) -> IntArray:
+        """Return the shortlist, without what is not to be asked in this round."""
+        shortlist = self._shortlist()
+        if self._active is None or self.teacher.spec == EVIDENCE:
+            return shortlist
+        student = self.student
+        if student is None:
+            cosine = pair_cosines(self.doc_vectors, self.label_vectors, shortlist)
+        else:
+            documents = student.project_documents(self.doc_vectors)
+            cosine = pair_cosines(documents, self._student_labels(student), shortlist)
+        lexical = pair_lexical(self.zero_shot.lexical, self.texts, shortlist)
+        return self._active.choose(shortlist, usefulness(shortlist, lexical, cosine, student is not None))
 
     def _shortlist(self) -> IntArray:
         k = self.inputs.top_k
@@ -374,16 +560,8 @@ class _Cycle:
         for tagger in taggers:
             column = np.array([self.view.label_idx.get(x, -1) for x in tagger.label_ids] + [-1], np.int32)
             ranked.append(column[tagger.predict(vectors, texts, _POOL).label_idx])
-        report = judge(
-            self.inputs.journal,
-            self.teacher,
-            self.view,
-            first_distinct(np.concatenate(ranked, axis=1), _POOL * len(taggers)),
-            self.held_out_rows,
-            round=self.round,
-            progress=lambda done, of, message: self.tell(0.85 + 0.1 * done / max(1, of), message),
-        )
-        return report.n_judged
+        pool = first_distinct(np.concatenate(ranked, axis=1), _POOL * len(taggers))
+        return self._judge(pool, self.held_out_rows, 1.0, 1, (0.85, 0.1)).n_judged
 
     def held_out(self) -> HeldOut | None:
         """Held-out documents of this cycle with what was said of them so far, the same in every round.

@@ -138,7 +138,7 @@ def encoder_key(name: str = PACKAGED, max_length: int | None = None) -> str:
         return f"minilm-{content_hash(PACKAGED_SHA256)[:12]}-{length}"
     if is_local(name):
         folder = Path(name).expanduser().resolve()
-        return f"{_slug(folder.name)}-{_folder_fingerprint(str(folder), _stat_signature(folder))}-{length}"
+        return f"{_slug(folder.name)}-{folder_fingerprint(str(folder), stat_signature(folder))}-{length}"
     # The hub is not asked: "main" may move, so pin a revision where that matters.
     return f"{_slug(name.split('/')[-1])}-{content_hash(name)[:12]}-{length}"
 
@@ -225,7 +225,8 @@ def _declared_base(name: str) -> str:
     return ""
 
 
-def _stat_signature(folder: Path) -> str:
+def stat_signature(folder: Path) -> str:
+    """Hash of the names, sizes and times of a model folder's files: quick, and another after any change."""
     parts = [
         f"{p.relative_to(folder)}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in _model_files(folder)
     ]
@@ -242,7 +243,7 @@ def _model_files(folder: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=32)
-def _folder_fingerprint(folder: str, signature: str) -> str:
+def folder_fingerprint(folder: str, signature: str) -> str:
     """Hash of a model folder: small files whole, large ones by size and evenly spread samples.
 
     Hashing gigabytes at every start would cost seconds; training changes all weights, so samples tell.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, func, insert, or_, select
 
 from lmtx.errors import InputError, NotFoundError
 from lmtx.journal import schema as s
 from lmtx.journal.labels import Labels
-from lmtx.journal.rows import KnownVerdicts, TeacherRow
+from lmtx.journal.rows import JudgedDecision, JudgmentRow, KnownVerdicts, TeacherRow
 from lmtx.journal.store import (
     CHUNK,
     Transaction,
@@ -25,9 +25,6 @@ from lmtx.journal.store import (
     to_micros,
 )
 from lmtx.types import Judgment
-
-if TYPE_CHECKING:
-    pass
 
 _INSERT = insert_sql("judgments", s.judgments.c.keys())
 _VERDICT_CODES = {verdict: code for code, verdict in enumerate(s.VERDICTS)}
@@ -74,12 +71,23 @@ class Judgments(Labels):
             texts = (hashes[j.document_hash], hashes[j.label_hash])
             pair = (documents[j.document_id], labels[j.label_id])
             said = (verdict, probability, round_, int(j.rank), int(j.tokens), j.raw, to_micros(j.at))
-            rows.append((seq, *pair, teacher, *texts, *said))
+            shown = json.dumps(j.shown, ensure_ascii=False) if j.shown else ""
+            rows.append((seq, *pair, teacher, *texts, *said, int(j.tokens_out), finite(j.cost) or 0.0, shown))
             counting.append((texts, (verdict, probability, teacher, round_, seq)))
         execute_many(tx.conn, _INSERT, rows)
-        for teacher_num, n in Counter(row[3] for row in rows).items():
-            tx.count(f"teacher:{teacher_num}", n)
+        self._count_spent(tx, teachers, judgments)
         self._apply_judgments(tx, counting)
+
+    def _count_spent(self, tx: Transaction, teachers: dict[str, int], judgments: Sequence[Judgment]) -> None:
+        for key, num in teachers.items():
+            mine = [j for j in judgments if j.teacher_key == key]
+            tx.count(f"teacher:{num}", len(mine))
+            tx.count(f"teacher:{num}:tokens", sum(int(j.tokens) for j in mine))
+            tx.count(f"teacher:{num}:tokens_out", sum(int(j.tokens_out) for j in mine))
+            # Counters are whole numbers: millionths of a dollar, of each batch rounded once.
+            tx.count(f"teacher:{num}:micro_dollars", round(1e6 * sum(finite(j.cost) or 0.0 for j in mine)))
+            for verdict, n in Counter(j.verdict for j in mine).items():
+                tx.count(f"teacher:{num}:{verdict}", n)
 
     def _known(self, tx: Transaction, table: str, ids: set[str]) -> dict[str, int]:
         nums = self._lookup(tx.conn, table, ids)
@@ -104,15 +112,14 @@ class Judgments(Labels):
         return nums[key]
 
     def teacher_put(self, key: str, spec: str, details: dict[str, object]) -> None:
-        """Register what a teacher key stands for (model, prompt, decoding, a name to show)."""
+        """Register what a teacher key stands for; details that are not given stay as they were."""
+        t = s.teachers.c
         with self._write() as tx:
             num = self._teacher_num(tx, key)
+            before = json.loads(tx.conn.scalar(select(t.details).where(t.num == num)) or "{}")
+            merged = json.dumps({**before, **details}, ensure_ascii=False, default=str)
             tx.conn.execute(
-                s.teachers.update()
-                .where(s.teachers.c.num == num)
-                .values(
-                    spec=spec, details=json.dumps(details, ensure_ascii=False, default=str), at=micros_now()
-                )
+                s.teachers.update().where(t.num == num).values(spec=spec, details=merged, at=micros_now())
             )
 
     def teachers(self) -> list[TeacherRow]:
@@ -122,9 +129,128 @@ class Judgments(Labels):
             counters = self._counters(conn)
             rows = conn.execute(select(t.num, t.key, t.spec, t.details, t.at).order_by(t.at, t.num)).all()
         return [
-            TeacherRow(key, spec, json.loads(details), from_micros(at), counters.get(f"teacher:{num}", 0))
+            TeacherRow(
+                key,
+                spec,
+                json.loads(details),
+                from_micros(at),
+                counters.get(f"teacher:{num}", 0),
+                n_yes=counters.get(f"teacher:{num}:yes", 0),
+                n_unparsed=counters.get(f"teacher:{num}:unparsed", 0),
+                tokens=counters.get(f"teacher:{num}:tokens", 0),
+                tokens_out=counters.get(f"teacher:{num}:tokens_out", 0),
+                cost=counters.get(f"teacher:{num}:micro_dollars", 0) / 1e6,
+            )
             for num, key, spec, details, at in rows
         ]
+
+    def recent_judgments(self, limit: int = 20, teacher_key: str | None = None) -> list[JudgmentRow]:
+        """List the newest judgments, the newest first, with titles and names for the screen."""
+        j, d, x, t = s.judgments.c, s.documents.c, s.labels.c, s.teachers.c
+        statement = (
+            select(
+                j.seq, d.id, d.title, x.id, x.name, t.key, j.verdict, j.probability, j.round, j.tokens,
+                j.tokens_out, j.cost, j.raw, j.at,
+            )
+            .join(s.documents, d.num == j.document_num)
+            .join(s.labels, x.num == j.label_num)
+            .join(s.teachers, t.num == j.teacher_num)
+            .order_by(j.seq.desc())
+            .limit(limit)
+        )  # fmt: skip
+        if teacher_key is not None:
+            statement = statement.where(t.key == teacher_key)
+        with self._read() as conn:
+            rows = conn.execute(statement).all()
+        return [
+            JudgmentRow(*said[:6], s.VERDICTS[said[6]], *said[7:13], from_micros(said[13]))  # type: ignore[call-arg]
+            for said in (tuple(row) for row in rows)
+        ]
+
+    def stale_pairs(self, teacher_key: str) -> list[tuple[str, str]]:
+        """List (document id, label id) of live pairs that a teacher judged under other texts than today's.
+
+        Pairs that it has judged under today's texts too are left out.
+        """
+        j, d, x, t = s.judgments.c, s.documents.c, s.labels.c, s.teachers.c
+        now_judged = s.judgments.alias()
+        answered = (
+            select(now_judged.c.seq)
+            .where(
+                now_judged.c.document_hash_num == d.hash_num,
+                now_judged.c.label_hash_num == x.hash_num,
+                now_judged.c.teacher_num == j.teacher_num,
+            )
+            .exists()
+        )
+        statement = (
+            select(d.id, x.id)
+            .select_from(s.judgments)
+            .join(s.documents, d.num == j.document_num)
+            .join(s.labels, x.num == j.label_num)
+            .join(s.teachers, t.num == j.teacher_num)
+            .where(
+                t.key == teacher_key,
+                d.live == 1,
+                x.live == 1,
+                or_(d.hash_num != j.document_hash_num, x.hash_num != j.label_hash_num),
+                ~answered,
+            )
+            .distinct()
+        )
+        with self._read() as conn:
+            return [(row[0], row[1]) for row in conn.execute(statement)]
+
+    def judged_decisions(self, teacher_key: str) -> list[JudgedDecision]:
+        """List the pairs of a teacher's current verdicts that people accepted or rejected.
+
+        Documents of the audit reserve are left out: nothing may be fitted to them.
+        """
+        j, d, x, t, p = s.judgments.c, s.documents.c, s.labels.c, s.teachers.c, s.pairs.c
+        statement = (
+            select(d.id, x.id, j.verdict, j.probability, p.decision)
+            .select_from(s.judgments)
+            .join(s.teachers, t.num == j.teacher_num)
+            .join(s.documents, and_(d.hash_num == j.document_hash_num, d.live == 1))
+            .join(s.labels, and_(x.hash_num == j.label_hash_num, x.live == 1))
+            .join(s.pairs, and_(p.document_num == d.num, p.label_num == x.num))
+            .where(t.key == teacher_key, p.decision.is_not(None), d.role != "reserve")
+            .order_by(j.seq)
+        )
+        with self._read() as conn:
+            rows = conn.execute(statement).all()
+        newest = {
+            (document, label): JudgedDecision(
+                document, label, s.VERDICTS[verdict], probability, s.DECISIONS[decision] == "accept"
+            )
+            for document, label, verdict, probability, decision in rows
+        }
+        return list(newest.values())
+
+    def put_trial(self, id: str, body: Mapping[str, object]) -> None:
+        """Record a trial, or a newer version of one; see `lmtx.workspace.trials`."""
+        with self._write() as tx:
+            row = {
+                "seq": tx.take("trial_records"),
+                "id": id,
+                "body": json.dumps(body, ensure_ascii=False, default=str),
+                "at": micros_now(),
+            }
+            tx.conn.execute(insert(s.trial_records), [row])
+
+    def trials(self) -> list[tuple[str, dict[str, Any]]]:
+        """List the trials as (id, newest record), the newest trial first."""
+        c = s.trial_records.c
+        newest = select(func.max(c.seq)).group_by(c.id)
+        first = select(c.id, func.min(c.seq).label("first")).group_by(c.id).subquery()
+        statement = (
+            select(c.id, c.body)
+            .join(first, first.c.id == c.id)
+            .where(c.seq.in_(newest))
+            .order_by(first.c.first.desc())
+        )
+        with self._read() as conn:
+            return [(row[0], json.loads(row[1])) for row in conn.execute(statement)]
 
     def known_verdicts(self, teacher_key: str, document_hashes: Sequence[str] | None = None) -> KnownVerdicts:
         """Tell which (document hash, label hash) a teacher has judged, unparsed answers included.

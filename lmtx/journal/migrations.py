@@ -97,7 +97,16 @@ _ONE: Final = [
     "postgresql: CREATE INDEX label_words_words ON label_words USING GIN (words)",
 ]
 
-MIGRATIONS: Final[list[list[str]]] = [_ONE]
+# What language models as teachers add: what an answer cost, which candidates it was given with; trials.
+_TWO: Final = [
+    "ALTER TABLE judgments ADD COLUMN tokens_out INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE judgments ADD COLUMN cost DOUBLE PRECISION NOT NULL DEFAULT 0",
+    "ALTER TABLE judgments ADD COLUMN shown TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE trial_records (seq {key}, id TEXT NOT NULL, body TEXT NOT NULL, at BIGINT NOT NULL)",
+    "CREATE INDEX trial_records_id ON trial_records (id, seq)",
+]
+
+MIGRATIONS: Final[list[list[str]]] = [_ONE, _TWO]
 """Migration number n is entry n - 1."""
 
 

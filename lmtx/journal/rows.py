@@ -93,13 +93,52 @@ class PairRow:
 
 @dataclass(frozen=True, slots=True)
 class TeacherRow:
-    """A teacher that was registered or has judged."""
+    """A teacher that was registered or has judged, with what it said and took so far.
+
+    `tokens` were read and written, `tokens_out` of them written; `cost` is in dollars.
+    """
 
     key: str
     spec: str
     details: dict[str, object]
     at: datetime
     n_judgments: int
+    n_yes: int = 0
+    n_unparsed: int = 0
+    tokens: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JudgmentRow:
+    """One judgment in a list, with the document's title and the label's name as they are now."""
+
+    seq: int
+    document_id: str
+    title: str
+    label_id: str
+    label_name: str
+    teacher_key: str
+    verdict: Verdict
+    probability: float | None
+    round: int
+    tokens: int
+    tokens_out: int
+    cost: float
+    raw: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDecision:
+    """A pair that a teacher judged and a person decided."""
+
+    document_id: str
+    label_id: str
+    verdict: Verdict
+    probability: float | None
+    accepted: bool
 
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]

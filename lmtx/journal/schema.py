@@ -1,7 +1,7 @@
 """Tables of the journal as SQLAlchemy sees them; `migrations` creates them.
 
 Records (`document_records`, `label_records`, `judgments`, `decisions`, `run_records`,
-`promotions`) are only ever appended to. The other tables are projections: what the records
+`promotions`, `trial_records`) are only ever appended to. The other tables are projections: what the records
 amount to now, kept up in the same transaction, and derivable from the records.
 
 Users' ids and content hashes are strings of any length; rows refer to each other by small
@@ -153,6 +153,9 @@ judgments = Table(
     Column("tokens", Integer),
     Column("raw", Text),
     Column("at", BigInteger),
+    Column("tokens_out", Integer),
+    Column("cost", Float),  # dollars
+    Column("shown", Text),  # JSON array of label ids, empty where a pair was judged by itself
 )
 
 decisions = Table(
@@ -223,6 +226,15 @@ promotions = Table(
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("run_id", Text),
+    Column("at", BigInteger),
+)
+
+trial_records = Table(
+    "trial_records",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text),
+    Column("body", Text),
     Column("at", BigInteger),
 )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
 from lmtx.errors import TeacherError
@@ -35,14 +37,62 @@ class Answer:
 
     verdict : "unparsed" where it gave no usable answer; kept, never taken for a no
     probability : of yes, in [0, 1]; None where it gives verdicts only
-    tokens : tokens spent on this pair; 0 where none are
+    tokens : tokens spent on this pair, read and written; what several pairs share is spread over them,
+        so that sums are exact; 0 where none are
+    tokens_out : of these, written by the model
+    cost : dollars at the prices of the specification; 0 where none were given
     raw : the answer as given, for inspection
+    shown : where candidates were judged together, their label ids in the order shown
     """
 
     verdict: Verdict
     probability: float | None = None
     tokens: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
     raw: str = ""
+    shown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request with its answers, one a label in order; None where there was none (the pair stays open).
+
+    problem : why pairs stayed open, for the user; empty where none did
+    """
+
+    request: TeacherRequest
+    answers: tuple[Answer | None, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a request will take.
+
+    tokens_in : tokens read; exact where the tokenizer is known
+    tokens_out_low, tokens_out_high : fewest and most tokens written
+    cost_low, cost_high : dollars at the prices of the specification
+    exact : whether `tokens_in` was counted by the model's own tokenizer
+    """
+
+    tokens_in: int = 0
+    tokens_out_low: int = 0
+    tokens_out_high: int = 0
+    cost_low: float = 0.0
+    cost_high: float = 0.0
+    exact: bool = True
+
+    def __add__(self, other: Estimate) -> Estimate:
+        """Sum of two."""
+        return Estimate(
+            self.tokens_in + other.tokens_in,
+            self.tokens_out_low + other.tokens_out_low,
+            self.tokens_out_high + other.tokens_out_high,
+            self.cost_low + other.cost_low,
+            self.cost_high + other.cost_high,
+            self.exact and other.exact,
+        )
 
 
 class Teacher(Protocol):
@@ -53,35 +103,46 @@ class Teacher(Protocol):
     key : str
         Verdicts are cached under (document hash, label hash, key): see `teacher_key`.
     spec : str
-        Canonical specification; `load_teacher(spec)` gives an equal teacher.
+        Canonical specification; `load_teacher(spec)` gives an equal teacher. Holds no secret.
     is_llm : bool
         Whether a language model answers. Where not, the interface must say so.
     description : str
         One or two sentences for the user: who judges, and what that is worth.
+    host : str
+        Name of the machine that texts are sent to; empty where they stay on this one.
     """
 
     key: str
     spec: str
     is_llm: bool
     description: str
+    host: str
 
-    def judge(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
-        """Answer a batch.
+    def judge(self, requests: Iterable[TeacherRequest]) -> Iterator[Answered | None]:
+        """Answer requests, drawn as they are needed, in whatever order they get done.
 
         Parameters
         ----------
-        batch : sequence of TeacherRequest
+        requests : iterable of TeacherRequest
+            Drawn lazily and from one thread: whoever supplies them may stop at any time (a budget, a
+            cancelled job), and what was drawn is still answered.
 
-        Returns
-        -------
-        list of list of Answer
-            One list a request, one answer a label, in order.
+        Yields
+        ------
+        Answered or None
+            Each request drawn comes back once. None, now and then, while answers are awaited, so that
+            the caller can look whether it was asked to stop.
 
         Raises
         ------
         TeacherError
-            If the teacher can't answer at all. Single failures are "unparsed" answers.
+            If the teacher can't answer at all. Single failures leave pairs open (answer None); an answer
+            that can't be used is "unparsed".
         """
+        ...
+
+    def estimate(self, requests: Sequence[TeacherRequest]) -> Estimate:
+        """Return what judging these would take, without asking."""
         ...
 
 
@@ -100,12 +161,37 @@ class TeacherContext:
     gold : callable or None
         Returns document id -> label ids of split train (`Journal.gold("train")`). For the
         simulated teacher alone.
+    prompts : Path or None
+        Folder with the user's prompt templates and few-shot sets; see `lmtx.teacher.prompts`.
     """
 
-    corpus: CorpusView
+    corpus: CorpusView = field(default_factory=lambda: CorpusView([], [], []))
     vectors: Callable[[], tuple[FloatArray, FloatArray]] | None = None
     encoder_key: str = ""
     gold: Callable[[], Mapping[str, tuple[str, ...]]] | None = None
+    prompts: Path | None = None
+
+
+def in_batches(
+    requests: Iterable[TeacherRequest],
+    answer: Callable[[Sequence[TeacherRequest]], Sequence[Sequence[Answer]]],
+    size: int = 64,
+) -> Iterator[Answered]:
+    """Answer requests some at a time, for teachers that are quick."""
+    todo = iter(requests)
+    while batch := list(islice(todo, size)):
+        for request, answers in zip(batch, answer(batch), strict=True):
+            yield Answered(request, tuple(answers))
+
+
+def ask(teacher: Teacher, requests: Sequence[TeacherRequest]) -> list[list[Answer | None]]:
+    """Ask about some requests and wait; answers in the order of the requests. Nothing is recorded."""
+    place = {id(request): i for i, request in enumerate(requests)}
+    out: list[list[Answer | None]] = [[] for _ in requests]
+    for answered in teacher.judge(requests):
+        if answered is not None:
+            out[place[id(answered.request)]] = list(answered.answers)
+    return out
 
 
 def teacher_key(*, model: str, prompt: str, decoding: Mapping[str, object], label_text: str) -> str:

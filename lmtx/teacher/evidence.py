@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,15 @@ import numpy as np
 from lmtx.encoder import LABEL_TEXT_VERSION
 from lmtx.errors import TeacherError
 from lmtx.shortlist import FUSED_VERSION, FusedRanking, LexicalIndex, Tokenizer
-from lmtx.teacher.base import Answer, TeacherContext, TeacherRequest, teacher_key
+from lmtx.teacher.base import (
+    Answer,
+    Answered,
+    Estimate,
+    TeacherContext,
+    TeacherRequest,
+    in_batches,
+    teacher_key,
+)
 from lmtx.types import FloatArray, content_hash
 
 N_YES = 2
@@ -40,6 +48,7 @@ class EvidenceTeacher:
     """
 
     is_llm = False
+    host = ""
     spec = "evidence"
     description = (
         "No language model: yes to the two labels that word overlap and embedding similarity rank first. "
@@ -63,8 +72,15 @@ class EvidenceTeacher:
             label_text=LABEL_TEXT_VERSION,
         )
 
-    def judge(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
-        """Answer a batch; see `Teacher.judge`."""
+    def judge(self, requests: Iterable[TeacherRequest]) -> Iterator[Answered]:
+        """Answer requests; see `Teacher.judge`."""
+        return in_batches(requests, self._batch)
+
+    def estimate(self, requests: Sequence[TeacherRequest]) -> Estimate:
+        """No tokens; see `Teacher.estimate`."""
+        return Estimate()
+
+    def _batch(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
         corpus = self._context.corpus
         try:
             rows = [corpus.document_idx[r.document.id] for r in batch]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmtx.errors import TeacherError, TeacherSpecError
-from lmtx.teacher.base import Answer, TeacherContext, TeacherRequest, teacher_key
+from lmtx.teacher.base import (
+    Answer,
+    Answered,
+    Estimate,
+    TeacherContext,
+    TeacherRequest,
+    in_batches,
+    teacher_key,
+)
 
 EAGER_SHARE = 0.15
 """With bias=label: share of labels that the teacher asserts far too often."""
@@ -59,6 +67,7 @@ class SimulatedTeacher:
     """
 
     is_llm = False
+    host = ""
 
     def __init__(
         self,
@@ -93,8 +102,15 @@ class SimulatedTeacher:
         self.key = teacher_key(model="simulated", prompt="gold-1", decoding=decoding, label_text="id")
         self._labels: dict[str, tuple[int, float, float]] = {}
 
-    def judge(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
-        """Answer a batch; see `Teacher.judge`."""
+    def judge(self, requests: Iterable[TeacherRequest]) -> Iterator[Answered]:
+        """Answer requests; see `Teacher.judge`."""
+        return in_batches(requests, self._batch)
+
+    def estimate(self, requests: Sequence[TeacherRequest]) -> Estimate:
+        """No tokens; see `Teacher.estimate`."""
+        return Estimate()
+
+    def _batch(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
         gold = self._gold
         hashes: list[int] = []
         chances: list[float] = []

@@ -16,7 +16,18 @@ from lmtx.ingest import ColumnMap, Preview, Source
 from lmtx.jobs import Job, WarmPool
 from lmtx.review.models import Policy, ReviewItem
 from lmtx.types import Decision, Document, Label, Progress, Role, Run, State, no_progress
-from lmtx.workspace import browsing, exporting, importing, learning, measuring, reviewing, tagging
+from lmtx.workspace import (
+    browsing,
+    elsewhere,
+    exporting,
+    importing,
+    learning,
+    measuring,
+    prompting,
+    reviewing,
+    tagging,
+    teaching,
+)
 from lmtx.workspace.decisions_file import import_decisions
 from lmtx.workspace.models import (
     DocumentDetail,
@@ -37,6 +48,8 @@ if TYPE_CHECKING:
     from lmtx.cycle import CycleReport
     from lmtx.journal import DocumentRow, Journal, LabelRow, Page, PairRow
     from lmtx.teacher import JudgeReport
+    from lmtx.teacher.prompts import Prompt
+    from lmtx.workspace.elsewhere import RequestsReport, VerdictsReport
 
 LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "proposed", "declined"]
 OnBad = Literal["stop", "skip"]
@@ -315,10 +328,18 @@ class Workspace:
     # ---- learning -----------------------------------------------------------------------------
 
     def teach_preview(
-        self, teacher: str | None = None, top_k: int | None = None, limit_docs: int | None = None
+        self,
+        teacher: str | None = None,
+        top_k: int | None = None,
+        limit_docs: int | None = None,
+        *,
+        rounds: int | None = None,
+        only_changed: bool = False,
     ) -> TeachPreview:
-        """Say what `teach` with these arguments would ask, and what of it is answered already."""
-        return learning.teach_preview(self._parts, teacher, top_k, limit_docs)
+        """Say what `teach` (with `rounds`: `cycle`) would ask and what that takes; nothing is asked."""
+        return teaching.teach_preview(
+            self._parts, teacher, top_k, limit_docs, rounds=rounds, only_changed=only_changed
+        )
 
     def teach(
         self,
@@ -326,13 +347,127 @@ class Workspace:
         top_k: int | None = None,
         limit_docs: int | None = None,
         *,
-        budget_pairs: int | None = None,
+        budget: Mapping[str, float | None] | None = None,
+        only_changed: bool = False,
         progress: Progress = no_progress,
     ) -> JudgeReport:
-        """Ask the teacher about the shortlist of each train document; no pair twice."""
-        return learning.teach(
-            self._parts, teacher, top_k, limit_docs, budget_pairs=budget_pairs, progress=progress
+        """Ask the teacher about the shortlist of each train document; no pair twice.
+
+        Parameters
+        ----------
+        teacher : str, optional
+            Specification; the one last used where None.
+        top_k, limit_docs : int, optional
+            Labels of a document, and documents, to ask about.
+        budget : mapping, optional
+            Where it ends: "pairs", "tokens", "dollars", "minutes".
+        only_changed : bool
+            Ask only about pairs that this teacher has judged, and whose texts have changed since.
+
+        Raises
+        ------
+        ConsentError
+            If texts would be sent to a machine that `consent` was not given for.
+        """
+        return teaching.teach(
+            self._parts,
+            teacher,
+            top_k,
+            limit_docs,
+            budget=budget,
+            only_changed=only_changed,
+            progress=progress,
         )
+
+    def consent(self, host: str, *, withdraw: bool = False) -> None:
+        """Allow that texts of this workspace are sent to a machine; once is enough."""
+        teaching.consent(self._parts, host, withdraw=withdraw)
+
+    def export_requests(
+        self,
+        path: Path | str,
+        teacher: str | None = None,
+        top_k: int | None = None,
+        limit_docs: int | None = None,
+        *,
+        format: elsewhere.RequestsFormat = "lmtx",
+        only_changed: bool = False,
+        progress: Progress = no_progress,
+    ) -> RequestsReport:
+        """Write what `teach` with these arguments would ask to a file, to be judged elsewhere.
+
+        Nothing is asked, and no consent is needed: a person moves the file.
+
+        Parameters
+        ----------
+        path : path
+            File of JSON lines, written whole or not at all.
+        teacher : str, optional
+            Specification of a language model; the teacher last used where None.
+        top_k, limit_docs, only_changed : as for `teach`
+        format : {"lmtx", "openai-batch"}
+            For `lmtx judge` on another machine, or for a batch service with the OpenAI interface; then a map
+            is written beside it, which its output is imported with.
+
+        Raises
+        ------
+        NothingToDoError
+            If no pair is open.
+        TeacherError
+            If the teacher can't be asked elsewhere.
+        """
+        return elsewhere.export_requests(
+            self._parts,
+            Path(path),
+            teacher,
+            top_k,
+            limit_docs,
+            format=format,
+            only_changed=only_changed,
+            progress=progress,
+        )
+
+    def import_verdicts(
+        self,
+        source: Source,
+        map_file: Source | str | None = None,
+        *,
+        progress: Progress = no_progress,
+    ) -> VerdictsReport:
+        """Record verdicts that were made elsewhere, all or nothing; those already there are left out.
+
+        Parameters
+        ----------
+        source : path or UploadedBytes
+            Verdicts of `lmtx judge`, or the output of a batch service.
+        map_file : path or UploadedBytes, optional
+            The map of a batch; where None, the one beside `source` that fits.
+
+        Raises
+        ------
+        InputError
+            If a line is not usable (it is named), or the verdicts are under a key that is not theirs.
+        """
+        found = Path(map_file) if isinstance(map_file, str) else map_file
+        return elsewhere.import_verdicts(self._parts, source, found, progress)
+
+    def prompts(self) -> list[Prompt]:
+        """List the prompt templates: those that come with the product, then the user's own."""
+        return prompting.prompts(self._parts)
+
+    def save_prompt(self, base: str, text: str) -> Prompt:
+        """Keep a template of the user's under the next free version of a name; `InputError` if unusable."""
+        return prompting.save(self._parts, base, text)
+
+    def few_shots(self) -> list[str]:
+        """Names of the frozen sets of examples."""
+        return prompting.few_shots(self._parts)
+
+    def render_prompt(
+        self, text: str, document_id: str, label_ids: Sequence[str], few_shot: str | None = None
+    ) -> list[dict[str, str]]:
+        """Messages ("role", "content") that a template makes of a document and of labels to ask about."""
+        return prompting.render(self._parts, text, document_id, label_ids, few_shot)
 
     def train(self, progress: Progress = no_progress, **config: Any) -> Run:
         """Train student and tagger on what is known now; promoted unless a gate says no."""
@@ -345,9 +480,16 @@ class Workspace:
         limit_docs: int | None = None,
         seed: int | None = None,
         progress: Progress = no_progress,
+        *,
+        budget: Mapping[str, float | None] | None = None,
     ) -> CycleReport:
-        """Run rounds of shortlist, judge, train, score, until the held-out score stops improving."""
-        return learning.cycle(self._parts, teacher, rounds, limit_docs, seed, progress)
+        """Run rounds of shortlist, judge, train, score, until the held-out score stops improving.
+
+        `budget` as for `teach`, over all rounds; what was answered by its end is trained on.
+        """
+        return learning.cycle(
+            self._parts, teacher, rounds, limit_docs, seed, budget=budget, progress=progress
+        )
 
     def runs(self) -> list[Run]:
         """All trainings, newest first."""

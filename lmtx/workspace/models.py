@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmtx.ingest import Issue
 from lmtx.types import Decision, Document, Label, Role, State, Verdict
+
+if TYPE_CHECKING:
+    from lmtx.teacher import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,15 @@ class LabelDetail:
 
 @dataclass(frozen=True, slots=True)
 class TeachPreview:
-    """What asking a teacher would cost: pairs in all, those already judged, and those open."""
+    """What asking a teacher would cost.
+
+    n_pairs, n_cached, n_open : pairs in all, those already judged, and those that would be asked
+    seconds : at the speed that this teacher had last; None where it was never measured
+    host, consented : where texts would be sent ("": nowhere), and whether that was allowed
+    estimate : tokens and dollars for the open pairs; None where vectors are missing, so that candidates are
+        not known yet
+    n_later, later, seconds_later : at most so much for later rounds and held-out documents, nothing at least
+    """
 
     n_documents: int
     n_pairs: int
@@ -197,3 +209,9 @@ class TeachPreview:
     teacher: str
     description: str
     is_llm: bool
+    host: str
+    consented: bool
+    estimate: Estimate | None
+    n_later: int
+    later: Estimate
+    seconds_later: float | None

@@ -270,15 +270,6 @@ def test_precision_says_of_what_and_from_which_truth(full: Path, open_page: Open
     assert "likeness of names alone" in text_of(at)
 
 
-def test_the_teacher_is_called_what_it_is(full: Path, open_page: Open) -> None:
-    at = open_page("teacher")
-    shown = text_of(at)
-    assert "The evidence teacher is no language model" in shown
-    assert "come with the next version" in shown
-    assert next(str(o) for o in at.radio(key="teacher_spec").options) == "Evidence, no language model"
-    assert "Answered already" in shown
-
-
 def test_runs_are_listed_with_the_one_in_use(full: Path, open_page: Open) -> None:
     at = open_page("train")
     frame = next(d.value for d in at.dataframe if "In use" in d.value)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +16,30 @@ import numpy as np
 import pytest
 
 from lmtx.config import role_of
-from lmtx.cycle import CycleInputs, run_cycle, seeded_rows, train_once, training_set
+from lmtx.cycle import (
+    Active,
+    CycleInputs,
+    preview_cycle,
+    run_cycle,
+    seeded_rows,
+    train_once,
+    training_set,
+    usefulness,
+)
 from lmtx.cycle.held_out import Gate, gate, improved, judged_quality
-from lmtx.errors import InputError, JobCancelled, NothingToDoError
+from lmtx.errors import InputError, JobCancelled, NothingToDoError, ShapeError
 from lmtx.journal import Journal
 from lmtx.tagger import HeldOut, Tagger
-from lmtx.teacher import Teacher, TeacherContext, load_teacher
+from lmtx.teacher import (
+    Answer,
+    Answered,
+    Budget,
+    Estimate,
+    Teacher,
+    TeacherContext,
+    TeacherRequest,
+    load_teacher,
+)
 from lmtx.types import Decision, Document, FloatArray, Label, Pairs
 
 SIMULATED = "simulated:recall=0.9,noise=0.02,seed=0"
@@ -33,15 +55,14 @@ def vectors(texts: Sequence[str]) -> FloatArray:
     return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
 
 
-@pytest.fixture(scope="module")
-def corpus(demo_folder: Path) -> tuple[list[Document], list[Label]]:
-    lines = (demo_folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+def read_corpus(folder: Path) -> tuple[list[Document], list[Label]]:
+    lines = (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     documents = [
         Document(r["id"], r.get("title", ""), r["text"], r.get("split", "train"), tuple(r["labels"]))
         for r in rows
     ]
-    lines = (demo_folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
     labels = [
         Label(r["id"], r["name"], r.get("description", ""), tuple(r.get("aliases", ())))
         for r in map(json.loads, lines)
@@ -49,20 +70,31 @@ def corpus(demo_folder: Path) -> tuple[list[Document], list[Label]]:
     return documents, labels
 
 
-@pytest.fixture
-def inputs(corpus: tuple[list[Document], list[Label]], tmp_path: Path) -> CycleInputs:
-    journal = Journal(f"sqlite:///{tmp_path / 'journal.db'}")
-    documents, labels = corpus
-    journal.put_labels(labels)
-    journal.put_documents(documents, lambda d: role_of(d.id, d.split, 0, 0.2, 0.2))
+@pytest.fixture(scope="module")
+def corpus(demo_folder: Path) -> tuple[list[Document], list[Label]]:
+    return read_corpus(demo_folder)
+
+
+def inputs_of(folder: Path, documents: Sequence[Document], labels: Sequence[Label]) -> CycleInputs:
+    """A workspace's parts in a folder of its own."""
+    folder.mkdir(exist_ok=True)
+    journal = Journal(f"sqlite:///{folder / 'journal.db'}")
+    if not journal.counts()["documents"]:
+        journal.put_labels(labels)
+        journal.put_documents(documents, lambda d: role_of(d.id, d.split, 0, 0.2, 0.2))
     return CycleInputs(
         journal=journal,
-        folder=tmp_path,
+        folder=folder,
         encoder_key="hashed",
         document_vectors=lambda found: vectors([d.full_text for d in found]),
         label_vectors=lambda found: vectors([x.name for x in found]),
         threads=1,
     )
+
+
+@pytest.fixture
+def inputs(corpus: tuple[list[Document], list[Label]], tmp_path: Path) -> CycleInputs:
+    return inputs_of(tmp_path, *corpus)
 
 
 def teacher_of(inputs: CycleInputs, spec: str = SIMULATED) -> Teacher:
@@ -326,3 +358,203 @@ def test_improvement_is_beyond_the_standard_error() -> None:
     assert improved(base, None)
     assert improved(base + 0.1 + 0.01 * rng.random(100), base)
     assert not improved(rng.permutation(base), base)
+
+
+# ---- what it asks and what it saves --------------------------------------------------------------
+
+
+class Metered:
+    """The simulated teacher, with tokens as a language model would take; may kill its own process.
+
+    asked : requests of each call, a call a round and a set of documents
+    kill_at : documents after which the process dies before it answers more; 0: never
+    """
+
+    is_llm, host = False, ""
+
+    def __init__(self, inputs: CycleInputs, kill_at: int = 0) -> None:
+        self.inner = teacher_of(inputs)
+        self.key, self.spec, self.description = self.inner.key, self.inner.spec, self.inner.description
+        self.asked: list[list[TeacherRequest]] = []
+        self.kill_at = kill_at
+
+    def judge(self, requests: Iterable[TeacherRequest]) -> Iterator[Answered | None]:
+        """Answer one request at a time."""
+        self.asked.append([])
+        for request in requests:
+            if self.kill_at and sum(map(len, self.asked)) >= self.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.asked[-1].append(request)
+            (answered,) = (a for a in self.inner.judge([request]) if a is not None)
+            tokens = self.estimate([request]).tokens_in
+            answers = [a for a in answered.answers if a is not None]
+            rest = [0] * (len(answers) - 1)
+            yield Answered(
+                request,
+                tuple(Answer(a.verdict, tokens=n) for a, n in zip(answers, [tokens, *rest], strict=True)),
+            )
+
+    def estimate(self, requests: Sequence[TeacherRequest]) -> Estimate:
+        """A token a word of the document and four a letter of the labels."""
+        return Estimate(
+            sum(len(r.document.full_text.split()) + 4 * sum(len(x.name) for x in r.labels) for r in requests)
+        )
+
+
+@pytest.mark.parametrize("min_open", [1, 2, 3])
+def test_four_rounds_save_most_calls_of_an_uncached_run(inputs: CycleInputs, min_open: int) -> None:
+    report = run_cycle(inputs, teacher_of(inputs), 4, patience=4, min_open=min_open)
+    assert len(report.rounds) == 4
+    uncached = sum(r.n_pairs for r in report.rounds)  # every round would ask its whole shortlist
+    assert uncached == 4 * report.rounds[0].n_pairs
+    saved = 1 - sum(r.n_judged for r in report.rounds) / uncached
+    assert saved >= 0.6
+    assert all(r.n_judged > 0 for r in report.rounds[:2])
+
+
+def test_documents_with_few_new_candidates_wait(inputs: CycleInputs, tmp_path: Path) -> None:
+    teacher = Metered(inputs)
+    run_cycle(inputs, teacher, 3, patience=3, min_open=3, limit_docs=60)
+    first, second, third = teacher.asked[0], teacher.asked[2], teacher.asked[4]
+    assert len(first) == 60
+    assert 0 < len(second) < 60
+    assert min(len(r.labels) for r in [*second, *third]) >= 3
+    held_out = [r for call in teacher.asked[1::2] for r in call]
+    assert min(len(r.labels) for r in held_out) < 3  # held-out documents never wait
+    with pytest.raises(InputError, match="min_open 0"):
+        run_cycle(inputs, teacher, 3, min_open=0)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+
+import lmtx.teacher.judging as judging
+from lmtx.cycle import run_cycle
+
+tests, demo, folder, kill_at, min_open, active = sys.argv[1:]
+sys.path.insert(0, tests)
+import test_cycle
+
+judging._COMMIT_DOCS = 1  # each answer is committed before the next is drawn
+inputs = test_cycle.inputs_of(Path(folder), *test_cycle.read_corpus(Path(demo)))
+teacher = test_cycle.Metered(inputs, int(kill_at))
+share = float(active) or None
+run_cycle(inputs, teacher, 3, patience=3, limit_docs=60, min_open=int(min_open), active=share)
+print("done")
+"""
+
+
+@pytest.mark.parametrize(("min_open", "active"), [(1, 0.0), (3, 0.0), (2, 0.6)])
+def test_killed_and_started_again_it_makes_the_calls_of_one_that_was_not(
+    corpus: tuple[list[Document], list[Label]],
+    demo_folder: Path,
+    tmp_path: Path,
+    min_open: int,
+    active: float,
+) -> None:
+    options = {"patience": 3, "limit_docs": 60, "min_open": min_open, "active": active or None}
+    whole = inputs_of(tmp_path / "whole", *corpus)
+    teacher = Metered(whole)
+    expected = run_cycle(whole, teacher, 3, **options)
+    # In the middle of the second round: with its predecessor and that one's held-out documents before it.
+    first = len(teacher.asked[0]) + len(teacher.asked[1])
+    kill_at = first + len(teacher.asked[2]) // 2
+    folder = tmp_path / "killed"
+    arguments = [str(x) for x in (Path(__file__).parent, demo_folder, folder, kill_at, min_open, active)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    inputs = inputs_of(folder, *corpus)
+    before = inputs.journal.counts()["judgments"]
+    assert 0 < before < expected.n_judged
+    again = Metered(inputs)
+    report = run_cycle(inputs, again, 3, **options)
+    assert judgments(inputs) == judgments(whole)
+    assert before + report.n_judged == expected.n_judged
+    counts = inputs.journal.counts()
+    assert counts["judgments"] == counts["judged_pairs"]  # no pair was asked twice
+
+    def asked(calls: list[list[TeacherRequest]]) -> list[tuple[str, tuple[str, ...]]]:
+        return [(r.document.id, tuple(x.id for x in r.labels)) for call in calls for r in call]
+
+    assert asked(again.asked) == asked(teacher.asked)[kill_at:]
+    assert report.run.fingerprint == expected.run.fingerprint
+
+
+def test_a_budget_ends_it_and_what_was_answered_is_trained_on(inputs: CycleInputs) -> None:
+    whole = preview_cycle(inputs, Metered(inputs), 3).next
+    budget = whole.estimate.tokens_in // 2
+    report = run_cycle(inputs, Metered(inputs), 3, budget=Budget(tokens=budget))
+    assert "budget of tokens" in report.stopped
+    assert len(report.rounds) == 1
+    assert 0 < report.rounds[0].n_judged < whole.n_open
+    assert report.rounds[0].n_held_out_judged > 0  # some was left for these
+    assert report.tokens <= budget
+    assert report.run.metrics["tokens"] == report.tokens
+
+
+@pytest.mark.parametrize("active", [None, 0.4])
+def test_a_preview_says_what_the_rounds_then_ask(inputs: CycleInputs, active: float | None) -> None:
+    teacher = Metered(inputs)
+    said = preview_cycle(inputs, teacher, 3, 50, active=active)
+    assert not teacher.asked
+    assert inputs.journal.counts()["judgments"] == 0
+    report = run_cycle(inputs, teacher, 3, 50, patience=3, active=active)
+    assert said.next.n_open == report.rounds[0].n_judged
+    used = teacher.estimate(teacher.asked[0]).tokens_in
+    assert said.next.estimate.tokens_in == pytest.approx(used, rel=0.01)
+    later = report.tokens - used
+    assert later == sum(teacher.estimate(call).tokens_in for call in teacher.asked[1:])
+    assert 0 < later <= said.later.tokens_in
+    assert 0 < report.n_judged - said.next.n_open <= said.n_later
+    assert preview_cycle(inputs, teacher, 1, 50).next.n_cached > 0
+
+
+def test_a_preview_of_the_evidence_teacher_has_one_round(inputs: CycleInputs) -> None:
+    said = preview_cycle(inputs, teacher_of(inputs, "evidence"), 4, 30)
+    assert (said.next.n_documents, said.n_later, said.later.tokens_in) == (30, 0, 0)
+
+
+def test_active_judging_asks_a_share_of_the_pairs(inputs: CycleInputs) -> None:
+    teacher = Metered(inputs)
+    report = run_cycle(inputs, teacher, 2, 60, active=0.5)
+    n = len(teacher.asked[0][0].shortlist)
+    assert report.rounds[0].n_judged == pytest.approx(60 * 10 / 2, abs=1)
+    assert n < 10  # what is left out is not on the shortlist that a teacher compares
+    assert report.rounds[1].n_judged < report.rounds[0].n_judged
+    assert report.run.config["active"] == 0.5
+    for share in (0.0, 1.5):
+        with pytest.raises(InputError, match="active is"):
+            run_cycle(inputs, teacher, 2, active=share)
+
+
+def test_a_share_is_of_what_comes_up_for_the_first_time() -> None:
+    active = Active(0.5, 10)
+    first = np.array([[0, 1, 2, -1], [3, 4, 5, -1]], np.int32)
+    value = np.array([[0.9, 0.1, 0.2, 5], [0.8, 0.7, 0.0, 5]], np.float32)
+    assert active.choose(first, value).tolist() == [[0, -1, -1, -1], [3, 4, -1, -1]]
+    # Two new pairs, so one more is chosen: the best of those and of what was left out before.
+    second = np.array([[0, 1, 2, 6], [3, 4, 5, 7]], np.int32)
+    value = np.array([[0.0, 0.9, 0.2, 0.3], [0.0, 0.0, 0.1, 0.4]], np.float32)
+    assert active.choose(second, value).tolist() == [[0, 1, -1, -1], [3, 4, -1, -1]]
+    assert active.choose(second, value).tolist() == [[0, 1, -1, -1], [3, 4, -1, -1]]  # nothing is new
+    with pytest.raises(ShapeError, match="values of shape"):
+        active.choose(second, value[:, :2])
+    assert Active(1.0, 10).choose(second, value).tolist() == second.tolist()
+
+
+def test_what_two_rankings_disagree_on_is_most_useful() -> None:
+    shortlist = np.array([[4, 7, 2, -1]], np.int32)
+    lexical = np.array([[3.0, 2.0, 1.0, 9.0]], np.float32)
+    alike = usefulness(shortlist, lexical, np.array([[0.9, 0.6, 0.1, 9.0]], np.float32), trained=False)
+    assert alike.tolist() == [[0, 0, 0, 0]]
+    other = usefulness(shortlist, lexical, np.array([[0.1, 0.6, 0.9, 9.0]], np.float32), trained=False)
+    assert other.tolist() == [[1, 0, 1, 0]]
+    unsure = usefulness(shortlist, lexical, np.array([[0.9, 0.35, 0.1, 0.35]], np.float32), trained=True)
+    assert unsure[0].argmax() == 1
+    assert unsure[0, 1] == pytest.approx(1)
+    assert unsure[0, 3] == 0
+    ties = usefulness(shortlist, np.zeros((1, 4), np.float32), np.zeros((1, 4), np.float32), trained=False)
+    assert ties.tolist() == [[0, 0, 0, 0]]

@@ -174,3 +174,46 @@ def test_writing_inside_a_write_is_refused_at_once(tmp_path: Path) -> None:
         journal.put_documents(documents(), lambda d: "train")
     assert journal.put_labels([Label("x", "X")]).added == 1
     assert journal.counts()["documents"] == 0
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date_with_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/j.db"
+    with monkeypatch.context() as patch:
+        for module in ("migrations", "store"):
+            patch.setattr(f"lmtx.journal.{module}.MIGRATIONS", MIGRATIONS[:1])
+        old = Journal(url)
+        old.put_documents([Document("d", "", "text")], lambda d: "train")
+        old.put_labels([Label("l", "name")])
+        old.close()
+    document, label = Document("d", "", "text"), Label("l", "name")
+    with sqlite3.connect(tmp_path / "j.db") as conn:
+        columns = [row[1] for row in conn.execute("PRAGMA table_info(judgments)")]
+        assert "cost" not in columns
+        conn.execute("INSERT INTO teachers (num, key, spec, details, at) VALUES (1, 'k', 's', '{}', 0)")
+        hashes = dict(conn.execute("SELECT hash, num FROM hashes"))
+        values = {
+            "seq": 1, "document_num": 1, "label_num": 1, "teacher_num": 1, "verdict": 0, "probability": 0.9,
+            "document_hash_num": hashes[document.hash], "label_hash_num": hashes[label.hash],
+            "round": 1, "rank": 0, "tokens": 7, "raw": "yes", "at": 0,
+        }  # fmt: skip
+        assert set(values) == set(columns)
+        names = ", ".join(values)
+        conn.execute(
+            f"INSERT INTO judgments ({names}) VALUES ({', '.join('?' * len(values))})", [*values.values()]
+        )
+    journal = Journal(url)
+    (said,) = journal.recent_judgments()
+    assert (said.document_id, said.label_id, said.tokens, said.tokens_out, said.cost) == ("d", "l", 7, 0, 0.0)
+    assert (document.hash, label.hash) in journal.known_verdicts("k")
+    journal.close()
+
+
+def test_trials_keep_their_newest_record(tmp_path: Path) -> None:
+    journal = Journal(f"sqlite:///{tmp_path}/j.db")
+    journal.put_trial("a", {"n": 1})
+    journal.put_trial("b", {"n": 2})
+    journal.put_trial("a", {"n": 3})
+    assert journal.trials() == [("b", {"n": 2}), ("a", {"n": 3})]
+    journal.close()

@@ -7,7 +7,7 @@ import pytest
 
 from lmtx.errors import TeacherError
 from lmtx.shortlist import FusedRanking, LexicalIndex
-from lmtx.teacher import EvidenceTeacher, TeacherContext, TeacherRequest
+from lmtx.teacher import EvidenceTeacher, TeacherContext, TeacherRequest, ask
 from lmtx.types import CorpusView, Document, FloatArray, Label
 
 
@@ -23,7 +23,7 @@ def test_the_two_best_of_the_fused_ranking_are_yes(
         chosen = rng.choice(len(corpus.labels), 10, replace=False)
         shortlist = tuple(corpus.labels[j] for j in chosen)
         request = TeacherRequest(corpus.documents[i], shortlist, tuple(range(10)), shortlist)
-        (answers,) = teacher.judge([request])
+        (answers,) = ask(teacher, [request])
         yes = {j for j, a in zip(chosen.tolist(), answers, strict=True) if a.verdict == "yes"}
         assert yes == set(chosen[np.argsort(-scores[i, chosen])[:2]].tolist())
         probabilities = [a.probability or 0 for a in answers]
@@ -35,9 +35,9 @@ def test_answers_do_not_depend_on_what_is_cached(corpus: CorpusView, context: Te
     shortlist = tuple(corpus.labels[:10])
     whole = TeacherRequest(corpus.documents[3], shortlist, tuple(range(10)), shortlist)
     teacher = EvidenceTeacher(context)
-    (expected,) = teacher.judge([whole])
+    (expected,) = ask(teacher, [whole])
     part = replace(whole, labels=shortlist[4:7], ranks=(4, 5, 6))
-    assert teacher.judge([part]) == [expected[4:7]]
+    assert ask(teacher, [part]) == [expected[4:7]]
 
 
 def test_documents_kept_for_measuring_change_no_answer() -> None:
@@ -55,7 +55,7 @@ def test_documents_kept_for_measuring_change_no_answer() -> None:
     said = []
     for vectors in (plain, alike):
         context = TeacherContext(corpus=view, vectors=lambda v=vectors: (v, of_labels), encoder_key="e")
-        said.append(EvidenceTeacher(context).judge([request]))
+        said.append(ask(EvidenceTeacher(context), [request]))
     assert said[0] == said[1]
 
 
@@ -63,7 +63,7 @@ def test_documents_kept_for_measuring_change_no_answer() -> None:
 def test_short_shortlists(corpus: CorpusView, context: TeacherContext, n: int) -> None:
     shortlist = tuple(corpus.labels[:n])
     request = TeacherRequest(corpus.documents[0], shortlist, tuple(range(n)), shortlist)
-    (answers,) = EvidenceTeacher(context).judge([request])
+    (answers,) = ask(EvidenceTeacher(context), [request])
     assert [a.verdict for a in answers].count("yes") == min(n, 2)
 
 
@@ -82,8 +82,9 @@ def test_strangers_and_missing_vectors_are_refused(context: TeacherContext, corp
     with pytest.raises(TeacherError, match="Embed the corpus first"):
         EvidenceTeacher(replace(context, vectors=None))
     labels = tuple(corpus.labels[:2])
+    stranger = TeacherRequest(Document("stranger", "", ""), labels, (0, 1), labels)
     with pytest.raises(TeacherError, match="'stranger' is not in the corpus"):
-        EvidenceTeacher(context).judge([TeacherRequest(Document("stranger", "", ""), labels, (0, 1), labels)])
+        ask(EvidenceTeacher(context), [stranger])
 
 
 def test_nobody_takes_it_for_a_language_model(context: TeacherContext) -> None:

@@ -2,23 +2,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lmtx.errors import JobCancelled, ShapeError, TeacherError
 from lmtx.journal import Journal
-from lmtx.teacher import Answer, SimulatedTeacher, TeacherContext, TeacherRequest, judge, preview
+from lmtx.teacher import Answer, Budget, SimulatedTeacher, TeacherContext, TeacherRequest, ask, judge, preview
 from lmtx.types import CorpusView, IntArray
 
 
 class Counting(SimulatedTeacher):
     """Counts what it is asked."""
 
-    def judge(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
-        self.asked = [*getattr(self, "asked", []), *((r.document.id, x.id) for r in batch for x in r.labels)]
-        self.batches = [*getattr(self, "batches", []), len(batch)]
-        return super().judge(batch)
+    def __init__(self, context: TeacherContext, **settings: Any) -> None:
+        super().__init__(context, **settings)
+        self.asked: list[tuple[str, str]] = []
+        self.batches: list[int] = []
+
+    def _batch(self, requests: Sequence[TeacherRequest]) -> list[list[Answer]]:
+        self.asked += ((r.document.id, x.id) for r in requests for x in r.labels)
+        self.batches.append(len(requests))
+        return super()._batch(requests)
 
 
 @pytest.fixture
@@ -122,12 +128,12 @@ def test_equal_texts_are_asked_once_and_count_for_both(
 def test_budget_ends_before_the_document_that_would_exceed_it(
     journal: Journal, teacher: Counting, view: CorpusView, shortlist: IntArray, rows: IntArray, budget: int
 ) -> None:
-    report = judge(journal, teacher, view, shortlist, rows, budget_pairs=budget)
+    report = judge(journal, teacher, view, shortlist, rows, budget=Budget(pairs=budget))
     assert report.n_judged <= budget
     assert report.n_judged > budget - 10 or not report.out_of_budget
     assert report.out_of_budget is (budget < 2696)
     prefix = [view.documents[int(i)].id for i in rows[: report.n_documents]]
-    assert {d for d, _ in getattr(teacher, "asked", [])} == set(prefix)
+    assert {d for d, _ in teacher.asked} == set(prefix)
 
 
 def test_cancelled_and_failed_runs_keep_every_finished_batch(
@@ -143,10 +149,10 @@ def test_cancelled_and_failed_runs_keep_every_finished_batch(
     asked = list(teacher.asked)
 
     class Failing(Counting):
-        def judge(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
-            if len(getattr(self, "batches", [])) == 1:
+        def _batch(self, requests: Sequence[TeacherRequest]) -> list[list[Answer]]:
+            if len(self.batches) == 1:
                 raise TeacherError("the server is gone")
-            return super().judge(batch)
+            return super()._batch(requests)
 
     failing = Failing(teacher_context(teacher))
     with pytest.raises(TeacherError, match="gone"):
@@ -160,7 +166,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     journal: Journal, context: TeacherContext, view: CorpusView, shortlist: IntArray, rows: IntArray
 ) -> None:
     teacher = SimulatedTeacher(context)
-    while judge(journal, teacher, view, shortlist, rows, budget_pairs=700).out_of_budget:
+    while judge(journal, teacher, view, shortlist, rows, budget=Budget(pairs=700)).out_of_budget:
         pass
     frame = journal.pairs_frame(teacher_key=teacher.key)
     stored = {(r.document_id, r.label_id): r.verdict for r in frame.itertuples()}
@@ -171,8 +177,9 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     ]
     direct = {
         (r.document.id, x.id): a.verdict
-        for r, answers in zip(requests, teacher.judge(requests), strict=True)
+        for r, answers in zip(requests, ask(teacher, requests), strict=True)
         for x, a in zip(r.labels, answers, strict=True)
+        if a is not None
     }
     assert stored == direct
 
@@ -185,10 +192,10 @@ def test_wrong_shapes_and_wrong_answers_are_refused(
         judge(journal, teacher, view, shortlist[:3], rows)
 
     class Short(SimulatedTeacher):
-        def judge(self, batch: Sequence[TeacherRequest]) -> list[list[Answer]]:
-            return [answers[:-1] for answers in super().judge(batch)]
+        def _batch(self, requests: Sequence[TeacherRequest]) -> list[list[Answer]]:
+            return [answers[:-1] for answers in super()._batch(requests)]
 
-    with pytest.raises(TeacherError, match="Nothing of this batch was kept"):
+    with pytest.raises(TeacherError, match="Nothing of this document was kept"):
         judge(journal, Short(context), view, shortlist, rows)
     assert sum(journal.pair_counts().values()) == 0
 
@@ -203,3 +210,21 @@ def test_unparsed_answers_are_kept_and_not_asked_again(
     assert report.n_unparsed == report.n_judged == 4 * len(rows)
     assert journal.pair_counts()["unparsed"] == 4 * len(rows)
     assert judge(journal, teacher, view, shortlist, rows).n_judged == 0
+
+
+def test_pairs_judged_under_other_texts_are_found_until_they_are_judged_again(
+    journal: Journal, teacher: Counting, view: CorpusView, shortlist: IntArray, rows: IntArray
+) -> None:
+    judge(journal, teacher, view, shortlist, rows)
+    assert journal.stale_pairs(teacher.key) == []
+    label = view.labels[int(shortlist[9, 0])]
+    with_label = {
+        view.documents[int(r)].id
+        for r, row in zip(rows, shortlist, strict=True)
+        if label.id in {view.labels[j].id for j in row if j >= 0}
+    }
+    journal.put_labels([replace(label, description="Another definition")])
+    assert set(journal.stale_pairs(teacher.key)) == {(d, label.id) for d in with_label}
+    assert journal.stale_pairs("another") == []
+    judge(journal, teacher, journal.corpus(), shortlist, rows)
+    assert journal.stale_pairs(teacher.key) == []

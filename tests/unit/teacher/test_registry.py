@@ -25,15 +25,13 @@ def test_specs_have_one_canonical_form(spec: str, canonical: str, context: Teach
 
 
 def test_every_listed_teacher_loads(context: TeacherContext) -> None:
-    for kind in TEACHERS:
+    for kind in (k for k in TEACHERS if not k.has_model):
         assert load_teacher(kind.spec, context).is_llm is kind.is_llm
 
 
-@pytest.mark.parametrize("spec", ["", "gpt", "Evidence!", "transformers:org/model", "openai:model"])
+@pytest.mark.parametrize("spec", ["", "gpt", "Evidence!", "transformers", "openai: "])
 def test_unknown_teachers_list_the_known(spec: str, context: TeacherContext) -> None:
-    with pytest.raises(
-        TeacherError, match=r"evidence.*simulated.*later version|later version.*evidence.*simulated"
-    ):
+    with pytest.raises(TeacherError, match=r"Known: .*evidence.*simulated|no model named"):
         load_teacher(spec, context)
 
 

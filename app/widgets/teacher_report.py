@@ -1,0 +1,127 @@
+"""Trials as screens see them, and their report: teachers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import streamlit as st
+
+from app import measures
+from app.widgets import layout, words
+from app.widgets.inert import escape
+from app.widgets.teacher_kinds import short
+from lmtx.types import Document, Label
+
+
+class Trial(Protocol):
+    """A trial in the list of those of a workspace."""
+
+    id: str
+    teachers: Sequence[str]
+    n_pairs: int
+    n_labelled: int
+
+
+class Pair(Protocol):
+    """A pair to be labelled."""
+
+    document: Document
+    label: Label
+
+
+class Side(Protocol):
+    """What one teacher did on the labelled pairs: counts, and what all pairs took."""
+
+    teacher: str
+    n: int
+    n_right: int
+    n_yes: int
+    n_yes_right: int
+    n_unparsed: int
+    tokens: int
+    cost: float
+
+
+class Report(Protocol):
+    """Teachers side by side; `n_agree` of the `n_both` pairs that both answered."""
+
+    n_pairs: int
+    n_labelled: int
+    n_wanted: int
+    sides: Sequence[Side]
+    n_agree: int
+    n_both: int
+
+
+class Trials(Protocol):
+    """What of a workspace this view uses."""
+
+    def trials(self) -> Sequence[Trial]:
+        """List the trials, the newest first."""
+        ...
+
+    def next_trial_pair(self, trial_id: str) -> Pair | None:
+        """Return the next pair that has no label yet; None where all have."""
+        ...
+
+    def label_trial_pair(
+        self, trial_id: str, document_id: str, label_id: str, wanted: bool, reviewer: str
+    ) -> None:
+        """Record what a person says of a pair; a second time replaces the first."""
+        ...
+
+    def trial_report(self, trial_id: str) -> Report:
+        """Compare what the teachers said with the labels so far."""
+        ...
+
+
+def report(found: Report) -> None:
+    """Draw the teachers side by side."""
+    st.html(
+        f'<p style="font-size:1.12rem;margin:.2rem 0">{escape(sentence(found))} '
+        f'<span class="lx-badge" title="{escape(layout.TRUTHS["reviewed"])}">reviewed</span></p>'
+    )
+    sides = found.sides
+    rows: list[tuple[str, list[str]]] = [
+        ("Right", [_share(s.n_right, s.n) for s in sides]),
+        ("Of its yes, right", [_share(s.n_yes_right, s.n_yes) for s in sides]),
+        ("Of what fits, found", [_share(s.n_yes_right, found.n_wanted) for s in sides]),
+        ("Unparsed", [words.count(s.n_unparsed) for s in sides]),
+        ("Tokens", [words.count(s.tokens) for s in sides]),
+        ("Dollars", [f"{s.cost:.4f}" if s.cost else "–" for s in sides]),
+    ]
+    head = "".join(f'<th title="{escape(s.teacher)}">{escape(short(s.teacher))}</th>' for s in sides)
+    body = "".join(
+        f"<tr><td>{escape(n)}</td>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>" for n, cells in rows
+    )
+    st.html(f'<div class="lx-sides"><table><tr><th></th>{head}</tr>{body}</table></div>')
+    if len(sides) > 1:
+        layout.note(f"They agree on {_share(found.n_agree, found.n_both)} of the pairs that both answered.")
+    layout.note(
+        f"Brackets hold 95 % intervals: {words.many(found.n_labelled, 'pair')} tell much, not all. What "
+        f"the teachers "
+        "answered here is kept, and not asked again; the labels you gave serve this comparison only."
+    )
+
+
+def _share(right: int, n: int) -> str:
+    return words.percent(right / n, measures.wilson(right, n)) if n else "–"
+
+
+def sentence(found: Report) -> str:
+    """Say in plain words what came out."""
+    named = [(short(s.teacher), s.n_right, s.n) for s in found.sides]
+    parts = [f"{name} is right on {right} of {n}" for name, right, n in named]
+    if len(named) < 2:
+        return f"{parts[0]} pairs."
+    (one, right_1, n_1), (two, right_2, n_2) = named[:2]
+    low_1, high_1 = measures.wilson(right_1, n_1)
+    low_2, high_2 = measures.wilson(right_2, n_2)
+    if low_1 > high_2 or low_2 > high_1:
+        better = one if low_1 > high_2 else two
+        return f"{parts[0]} pairs, {parts[1]}: {better} judges better here."
+    return (
+        f"{parts[0]} pairs, {parts[1]}. So few pairs can't tell which is better: take the cheaper one, or "
+        "try more pairs."
+    )

