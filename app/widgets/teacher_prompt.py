@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -38,14 +38,6 @@ _WHAT = (
 )
 EXAMPLES = 4
 """Decided pairs in a set, unless another number is chosen."""
-
-
-class Examples(Protocol):
-    """What of a workspace makes sets of examples."""
-
-    def few_shot_from_decisions(self, name: str, n: int, seed: int) -> object:
-        """Freeze a set of so many decided pairs under a name."""
-        ...
 
 
 def screen(workspace: Workspace) -> None:
@@ -196,9 +188,6 @@ def _few_shot(workspace: Workspace) -> None:
         "question then reads "
         "them too, which costs tokens. Sets are frozen: a new one gets a new name."
     )
-    if not hasattr(workspace, "few_shot_from_decisions"):
-        layout.note("Sets can't be made in this installation: its library is older than its screens.")
-        return
     if sets:
         layout.note("There are: " + ", ".join(sets) + ".")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -214,6 +203,6 @@ def _few_shot(workspace: Workspace) -> None:
 
 @reported
 def _make(workspace: Workspace, name: str, n: int) -> None:
-    cast(Examples, workspace).few_shot_from_decisions(name, n, workspace.settings.seed)
+    workspace.few_shot_from_decisions(name, n, workspace.settings.seed)
     st.session_state["prompt_few_shot"] = name
     state.FLASH.set(f"The set {name} holds {words.many(n, 'pair')} of yours.")

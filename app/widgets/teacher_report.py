@@ -1,9 +1,6 @@
-"""Trials as screens see them, and their report: teachers side by side."""
+"""The report of a trial: teachers side by side."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Protocol
 
 import streamlit as st
 
@@ -11,72 +8,10 @@ from app import measures
 from app.widgets import layout, words
 from app.widgets.inert import escape
 from app.widgets.teacher_kinds import short
-from lmtx.types import Document, Label
+from lmtx.workspace.trials import TrialReport
 
 
-class Trial(Protocol):
-    """A trial in the list of those of a workspace."""
-
-    id: str
-    teachers: Sequence[str]
-    n_pairs: int
-    n_labelled: int
-
-
-class Pair(Protocol):
-    """A pair to be labelled."""
-
-    document: Document
-    label: Label
-
-
-class Side(Protocol):
-    """What one teacher did on the labelled pairs: counts, and what all pairs took."""
-
-    teacher: str
-    n: int
-    n_right: int
-    n_yes: int
-    n_yes_right: int
-    n_unparsed: int
-    tokens: int
-    cost: float
-
-
-class Report(Protocol):
-    """Teachers side by side; `n_agree` of the `n_both` pairs that both answered."""
-
-    n_pairs: int
-    n_labelled: int
-    n_wanted: int
-    sides: Sequence[Side]
-    n_agree: int
-    n_both: int
-
-
-class Trials(Protocol):
-    """What of a workspace this view uses."""
-
-    def trials(self) -> Sequence[Trial]:
-        """List the trials, the newest first."""
-        ...
-
-    def next_trial_pair(self, trial_id: str) -> Pair | None:
-        """Return the next pair that has no label yet; None where all have."""
-        ...
-
-    def label_trial_pair(
-        self, trial_id: str, document_id: str, label_id: str, wanted: bool, reviewer: str
-    ) -> None:
-        """Record what a person says of a pair; a second time replaces the first."""
-        ...
-
-    def trial_report(self, trial_id: str) -> Report:
-        """Compare what the teachers said with the labels so far."""
-        ...
-
-
-def report(found: Report) -> None:
+def report(found: TrialReport) -> None:
     """Draw the teachers side by side."""
     st.html(
         f'<p style="font-size:1.12rem;margin:.2rem 0">{escape(sentence(found))} '
@@ -109,7 +44,7 @@ def _share(right: int, n: int) -> str:
     return words.percent(right / n, measures.wilson(right, n)) if n else "–"
 
 
-def sentence(found: Report) -> str:
+def sentence(found: TrialReport) -> str:
     """Say in plain words what came out."""
     named = [(short(s.teacher), s.n_right, s.n) for s in found.sides]
     parts = [f"{name} is right on {right} of {n}" for name, right, n in named]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,12 +13,13 @@ from app.state import Key
 from app.widgets import errors, jobs, layout, teacher, teacher_cost, words
 from app.widgets.inert import escape, reading, shorten
 from app.widgets.teacher_kinds import ASK, LOCAL, SERVER, Choice, short
-from app.widgets.teacher_report import Trial, Trials, report
+from app.widgets.teacher_report import report
 from lmtx.errors import LmtxError
 from lmtx.teacher import parse_spec
 from lmtx.teacher.prompts import Prompt
 from lmtx.types import Document, Label
 from lmtx.workspace import Workspace
+from lmtx.workspace.trials import Trial
 
 _LONG = 1200
 """Characters from which a document scrolls within its place, so that the keys stay where they are."""
@@ -41,12 +41,8 @@ _PROBLEM: Key[str] = Key("lmtx.trial.problem", "")
 
 def screen(workspace: Workspace, place: DeltaGenerator) -> None:
     """Draw the trial that is under way, its report, or the start of one."""
-    if not hasattr(workspace, "trials"):
-        layout.note("Trials can't be held in this installation: its library is older than its screens.")
-        return
-    of = cast(Trials, workspace)
     busy = jobs.panel(workspace, ["trial"], history=1)
-    found = of.trials()
+    found = workspace.trials()
     if busy:
         layout.note(
             "The teachers are asked first. Then you label the same pairs, without seeing what they said."
@@ -61,7 +57,7 @@ def screen(workspace: Workspace, place: DeltaGenerator) -> None:
         return
     with place:
         st.button("Another trial", key="trial_new", on_click=lambda: _NEW.set(True))
-    report(of.trial_report(trial.id))
+    report(workspace.trial_report(trial.id))
 
 
 def _chosen(found: Sequence[Trial]) -> Trial:
@@ -157,9 +153,8 @@ def _strategy(prompt: Prompt, values: object) -> str:
 @st.fragment
 def _label(workspace: Workspace, trial_id: str) -> None:
     """Draw a pair and its two keys; a key reruns only this."""
-    of = cast(Trials, workspace)
-    trial = next(t for t in of.trials() if t.id == trial_id)
-    found = _open_pair(workspace, of, trial_id)
+    trial = next(t for t in workspace.trials() if t.id == trial_id)
+    found = _open_pair(workspace, trial_id)
     if found is None:
         st.rerun()
     document, label = found
@@ -217,13 +212,13 @@ def _keys(workspace: Workspace, trial_id: str, document: Document, label: Label)
         )
 
 
-def _open_pair(workspace: Workspace, of: Trials, trial_id: str) -> tuple[Document, Label] | None:
+def _open_pair(workspace: Workspace, trial_id: str) -> tuple[Document, Label] | None:
     again = _AGAIN.get()
     if again is not None and again[0] == trial_id:
         document, label = workspace.journal.document(again[1]), workspace.journal.label(again[2])
         if document is not None and label is not None:
             return document, label
-    pair = of.next_trial_pair(trial_id)
+    pair = workspace.next_trial_pair(trial_id)
     return (pair.document, pair.label) if pair is not None else None
 
 
@@ -235,8 +230,7 @@ def _answer(workspace: Workspace, trial_id: str, document_id: str, label_id: str
     _SAVED.set("")
     _PROBLEM.set("")
     try:
-        of = cast(Trials, workspace)
-        of.label_trial_pair(trial_id, document_id, label_id, wanted, services.reviewer(workspace))
+        workspace.label_trial_pair(trial_id, document_id, label_id, wanted, services.reviewer(workspace))
     except LmtxError as error:
         _PROBLEM.set(str(error))
         return

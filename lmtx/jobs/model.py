@@ -26,6 +26,7 @@ VERBS: frozenset[str] = frozenset(
         "label_quality",
         "teach",
         "train",
+        "trial",
     }
 )
 """What can run as a job: methods of the workspace that take `progress`."""

@@ -27,6 +27,7 @@ from lmtx.workspace import (
     reviewing,
     tagging,
     teaching,
+    trials,
 )
 from lmtx.workspace.decisions_file import import_decisions
 from lmtx.workspace.models import (
@@ -41,6 +42,7 @@ from lmtx.workspace.models import (
     WorkspaceInfo,
 )
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.trials import Trial, TrialPair, TrialReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from lmtx.cycle import CycleReport
     from lmtx.journal import DocumentRow, Journal, LabelRow, Page, PairRow
     from lmtx.teacher import JudgeReport
-    from lmtx.teacher.prompts import Prompt
+    from lmtx.teacher.prompts import FewShot, Prompt
     from lmtx.workspace.elsewhere import RequestsReport, VerdictsReport
 
 LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "proposed", "declined"]
@@ -451,6 +453,38 @@ class Workspace:
         found = Path(map_file) if isinstance(map_file, str) else map_file
         return elsewhere.import_verdicts(self._parts, source, found, progress)
 
+    def trial(
+        self,
+        teachers: Sequence[str],
+        n: int = 30,
+        top_k: int | None = None,
+        seed: int | None = None,
+        progress: Progress = no_progress,
+    ) -> Trial:
+        """Let one or two teachers judge some undecided pairs, for a person to label without seeing that.
+
+        Each answer is on record as it comes in; the same call goes on with a trial that was cut off.
+        """
+        return trials.trial(self._parts, teachers, n, top_k, seed, progress)
+
+    def trials(self) -> list[Trial]:
+        """List the trials, the newest first."""
+        return trials.trials(self._parts)
+
+    def next_trial_pair(self, trial_id: str) -> TrialPair | None:
+        """Return the next pair that nobody has decided, without any teacher's opinion; None where all are."""
+        return trials.next_pair(self._parts, trial_id)
+
+    def label_trial_pair(
+        self, trial_id: str, document_id: str, label_id: str, wanted: bool, reviewer: str = ""
+    ) -> None:
+        """Record what a person says of a pair: a decision like any other, of policy "trial"."""
+        trials.label_pair(self._parts, trial_id, document_id, label_id, wanted, reviewer)
+
+    def trial_report(self, trial_id: str) -> TrialReport:
+        """Compare what the teachers said with what people decided so far."""
+        return trials.report(self._parts, trial_id)
+
     def prompts(self) -> list[Prompt]:
         """List the prompt templates: those that come with the product, then the user's own."""
         return prompting.prompts(self._parts)
@@ -462,6 +496,14 @@ class Workspace:
     def few_shots(self) -> list[str]:
         """Names of the frozen sets of examples."""
         return prompting.few_shots(self._parts)
+
+    def few_shot_from_decisions(self, name: str, n: int = 8, seed: int = 0) -> FewShot:
+        """Freeze a set of examples under a new name: decisions on training documents, half of them rejected.
+
+        Never of reserved, held-out or test documents, never gold, and no pair of a trial, which is to tell
+        how good a teacher is.
+        """
+        return prompting.few_shot_from_decisions(self._parts, name, n, seed)
 
     def render_prompt(
         self, text: str, document_id: str, label_ids: Sequence[str], few_shot: str | None = None

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from lmtx.errors import NotFoundError
+import numpy as np
+
+from lmtx.errors import NotFoundError, NothingToDoError
+from lmtx.types import Document
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.teaching import prompts_folder
 
 if TYPE_CHECKING:
-    from lmtx.teacher.prompts import Message, Prompt
+    from lmtx.teacher.prompts import FewShot, Message, Prompt
 
 SHOWN_CHARACTERS = 2000
 """Of a document in a preview: about what a teacher reads of it, which cuts by its own tokens."""
+_EXAMPLE_CHARACTERS = 1200
+"""Kept of an example's text; teachers cut it again, by tokens."""
 
 
 def prompts(parts: Parts) -> list[Prompt]:
@@ -35,6 +41,44 @@ def few_shots(parts: Parts) -> list[str]:
     from lmtx.teacher.prompts import list_few_shot
 
     return list_few_shot(prompts_folder(parts))
+
+
+def few_shot_from_decisions(parts: Parts, name: str, n: int, seed: int) -> FewShot:
+    """See `Workspace.few_shot_from_decisions`."""
+    from lmtx.teacher.prompts import Example, save_few_shot
+    from lmtx.workspace.trials import POLICY
+
+    view = parts.corpus()
+    found: dict[bool, list[Example]] = {True: [], False: []}
+    decided = [
+        d
+        for d in parts.journal.decisions(standing=True, limit=None, newest_first=True)
+        if d.action in ("accept", "reject") and d.policy != POLICY
+    ]
+    for i in np.random.default_rng(seed).permutation(len(decided)).tolist():
+        d = decided[i]
+        row, column = view.document_idx.get(d.document_id), view.label_idx.get(d.label_id or "")
+        if row is None or column is None or view.roles[row] != "train":
+            continue
+        document, label = view.documents[row], view.labels[column]
+        taken = [x for group in found.values() for x in group]
+        if any(x.label.id == label.id or (x.title, x.text) == _cut(document) for x in taken):
+            continue
+        found[d.action == "accept"].append(Example(*_cut(document), label, d.action == "accept"))
+    half = n // 2
+    wanted, unwanted = found[True][: n - min(half, len(found[False]))], found[False][:half]
+    if len(wanted) + len(unwanted) < n or not unwanted:
+        raise NothingToDoError(
+            f"A set of {n} examples takes that many decisions on training documents, of different labels and "
+            f"documents, accepted and rejected ones; there are {len(found[True])} and {len(found[False])}. "
+            "Review some more, or ask for fewer. Pairs of trials are left out."
+        )
+    examples = [x for pair in zip_longest(wanted, unwanted) for x in pair if x is not None]
+    return save_few_shot(prompts_folder(parts), name, examples)
+
+
+def _cut(document: Document) -> tuple[str, str]:
+    return document.title, document.text[:_EXAMPLE_CHARACTERS]
 
 
 def render(

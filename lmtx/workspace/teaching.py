@@ -271,9 +271,12 @@ def teach(
 
 def ready(parts: Parts, spec: str | None, progress: Progress) -> Teacher:
     """Make a teacher that is about to be asked: consent, vectors, its name on record."""
+    from lmtx.workspace.trials import adopt_answers
+
     teacher = load(parts, spec)
     parts.embed_all(progress)
     register(parts, teacher)
+    adopt_answers(parts, teacher)
     return teacher
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lmtx.errors import ConsentError, InputError, NotFoundError
+from lmtx.errors import ConsentError, InputError, NotFoundError, NothingToDoError
 from lmtx.ingest import UploadedBytes
+from lmtx.types import Decision
 from lmtx.workspace import Workspace
 
 SIMULATED = "simulated:recall=0.9,noise=0.05"
@@ -125,3 +126,20 @@ def test_prompts_are_previewed_on_a_real_document_and_kept_as_versions(few: Work
         few.render_prompt("nothing", document.id, [label.id])
     with pytest.raises(NotFoundError):
         few.render_prompt(mine, "no such", [label.id])
+
+
+def test_examples_are_drawn_from_decisions_on_training_documents_alone(few: Workspace) -> None:
+    view = few.journal.corpus()
+    with pytest.raises(NothingToDoError, match="takes that many decisions"):
+        few.few_shot_from_decisions("mine", 4)
+    for i, document in enumerate(view.documents):
+        action = "accept" if i % 2 else "reject"
+        few.decide([Decision(document.id, view.labels[i].id, action, "ann")])  # type: ignore[arg-type]
+    made = few.few_shot_from_decisions("mine", 8, seed=3)
+    assert [x.wanted for x in made.examples] == [True, False] * 4
+    texts = {d.text[:1200]: view.roles[i] for i, d in enumerate(view.documents)}
+    assert {texts[x.text] for x in made.examples} == {"train"}
+    assert len({x.label.id for x in made.examples}) == 8
+    assert few.few_shots() == ["mine"]
+    with pytest.raises(InputError, match="frozen"):
+        few.few_shot_from_decisions("mine", 8)

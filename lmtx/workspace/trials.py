@@ -1,0 +1,312 @@
+"""Trials: some pairs judged by one or two teachers, and labelled by a person who does not see the answers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmtx.errors import InputError, NotFoundError, NothingToDoError
+from lmtx.types import Action, CorpusView, Decision, Document, Judgment, Label, Progress
+from lmtx.workspace import reviewing, teaching
+from lmtx.workspace.parts import Parts
+
+if TYPE_CHECKING:
+    from lmtx.teacher import Teacher
+
+POLICY = "trial"
+_KIND = "trial"
+_MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial in the list. `n_labelled` of its pairs were settled by a person."""
+
+    id: str
+    teachers: tuple[str, ...]
+    n_pairs: int
+    n_labelled: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPair:
+    """A pair to be labelled; what the teachers said is not in it."""
+
+    document: Document
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSide:
+    """What one teacher did.
+
+    n : labelled pairs that it was asked about and answered, unparsed ones included
+    n_right : of these, the same as the person; an unparsed answer never is
+    n_yes, n_yes_right : of these, said yes; and wanted as well
+    n_unparsed : of these, answers that could not be read
+    tokens, cost : of all pairs of the trial
+    """
+
+    teacher: str
+    n: int
+    n_right: int
+    n_yes: int
+    n_yes_right: int
+    n_unparsed: int
+    tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """Teachers side by side. Of the `n_both` pairs that two teachers answered, they agree on `n_agree`."""
+
+    n_pairs: int
+    n_labelled: int
+    n_wanted: int
+    sides: tuple[TrialSide, ...]
+    n_agree: int
+    n_both: int
+
+
+def trial(
+    parts: Parts, teachers: Sequence[str], n: int, top_k: int | None, seed: int | None, progress: Progress
+) -> Trial:
+    """See `Workspace.trial`."""
+    if len(teachers) not in (1, 2) or not 1 <= n <= _MOST:
+        raise InputError(f"A trial of {len(teachers)} teachers and {n} pairs: 1 or 2, and 1 to {_MOST}.")
+    teaching.needs(parts.corpus())
+    loaded = [teaching.load(parts, spec) for spec in teachers]
+    for teacher in loaded:
+        if teacher.spec == teaching.EVIDENCE:
+            raise InputError("The evidence teacher needs no trial: it is likeness of words and meaning.")
+    parts.embed_all(progress)
+    found = _unfinished(parts, [t.spec for t in loaded], n)
+    if found is None:
+        pairs = _drawn(parts, loaded[0], n, top_k, parts.settings.seed if seed is None else seed, progress)
+        sides = [{"spec": t.spec, "key": t.key, "answers": {}} for t in loaded]
+        found = (uuid.uuid4().hex[:12], {"kind": _KIND, "n": n, "pairs": pairs, "sides": sides})
+        parts.journal.put_trial(*found)
+    id, body = found
+    n_pairs = len(body["pairs"])
+    for i, (teacher, side) in enumerate(zip(loaded, body["sides"], strict=True)):
+
+        def told(n_answered: int, before: int = i * n_pairs) -> None:
+            progress(before + n_answered, len(loaded) * n_pairs, "Asking about the pairs of the trial")
+
+        _ask(parts, teacher, id, body, side, told)
+    parts.journal.put_trial(id, body)
+    return _listed(parts, id, body)
+
+
+def trials(parts: Parts) -> list[Trial]:
+    """See `Workspace.trials`."""
+    return [_listed(parts, id, body) for id, body in _records(parts)]
+
+
+def next_pair(parts: Parts, trial_id: str) -> TrialPair | None:
+    """See `Workspace.next_trial_pair`."""
+    body, view = _body(parts, trial_id), parts.corpus()
+    labelled = _labels(parts, body)
+    for pair in body["pairs"]:
+        place = (pair["document"], pair["label"])
+        if place not in labelled and _there(view, pair):
+            return TrialPair(
+                view.documents[view.document_idx[place[0]]], view.labels[view.label_idx[place[1]]]
+            )
+    return None
+
+
+def label_pair(
+    parts: Parts, trial_id: str, document_id: str, label_id: str, wanted: bool, reviewer: str
+) -> None:
+    """See `Workspace.label_trial_pair`."""
+    body = _body(parts, trial_id)
+    if not any((p["document"], p["label"]) == (document_id, label_id) for p in body["pairs"]):
+        raise NotFoundError(f"Label {label_id!r} of document {document_id!r} is not in this trial.")
+    action: Action = "accept" if wanted else "reject"
+    reviewing.decide(
+        parts, [Decision(document_id, label_id, action, reviewer or parts.settings.reviewer, POLICY)]
+    )
+
+
+def report(parts: Parts, trial_id: str) -> TrialReport:
+    """See `Workspace.trial_report`."""
+    body = _body(parts, trial_id)
+    labels = _labels(parts, body)
+    sides = []
+    for side in body["sides"]:
+        said = {place: a for place, a in _answers(body, side) if place in labels}
+        yes = [place for place, a in said.items() if a["verdict"] == "yes"]
+        sides.append(
+            TrialSide(
+                teacher=side["spec"],
+                n=len(said),
+                n_right=sum(a["verdict"] == ("yes" if labels[place] else "no") for place, a in said.items()),
+                n_yes=len(yes),
+                n_yes_right=sum(labels[place] for place in yes),
+                n_unparsed=sum(a["verdict"] == "unparsed" for a in said.values()),
+                tokens=sum(a["tokens"] for a in side["answers"].values()),
+                cost=sum(a["cost"] for a in side["answers"].values()),
+            )
+        )
+    both: list[bool] = []
+    if len(body["sides"]) == 2:
+        first, second = (dict(_answers(body, side)) for side in body["sides"])
+        both = [first[p]["verdict"] == second[p]["verdict"] for p in first.keys() & second.keys()]
+    return TrialReport(
+        len(body["pairs"]), len(labels), sum(labels.values()), tuple(sides), sum(both), len(both)
+    )
+
+
+def adopt_answers(parts: Parts, teacher: Teacher) -> int:
+    """File what a teacher said in trials as judgments, so that it is not paid for again; returns how many.
+
+    Until a teacher is chosen, its trials colour no pseudo label: one that was tried may be a bad one.
+    """
+    view = parts.corpus()
+    found: dict[tuple[str, str], Judgment] = {}
+    for _, body in _records(parts):
+        for side in body["sides"]:
+            if side["key"] != teacher.key:
+                continue
+            for i, a in side["answers"].items():
+                pair = body["pairs"][int(i)]
+                if _there(view, pair):
+                    found[pair["document_hash"], pair["label_hash"]] = Judgment(
+                        document_id=pair["document"],
+                        label_id=pair["label"],
+                        teacher_key=teacher.key,
+                        document_hash=pair["document_hash"],
+                        label_hash=pair["label_hash"],
+                        rank=pair["rank"],
+                        **{**a, "shown": tuple(a["shown"])},
+                    )
+    if found:
+        known = parts.journal.known_verdicts(teacher.key, [d for d, _ in found])
+        parts.journal.append_judgments([j for place, j in found.items() if place not in known])
+        return sum(place not in known for place in found)
+    return 0
+
+
+def _records(parts: Parts) -> list[tuple[str, dict[str, Any]]]:
+    return [(id, body) for id, body in parts.journal.trials() if body.get("kind") == _KIND]
+
+
+def _body(parts: Parts, trial_id: str) -> dict[str, Any]:
+    for id, body in _records(parts):
+        if id == trial_id:
+            return body
+    raise NotFoundError(f"Trial {trial_id!r} does not exist. Start one on the Teacher page.")
+
+
+def _unfinished(parts: Parts, specs: Sequence[str], n: int) -> tuple[str, dict[str, Any]] | None:
+    """The same trial, if it was begun and killed."""
+    for id, body in _records(parts)[:1]:
+        open_pairs = any(len(side["answers"]) < len(body["pairs"]) for side in body["sides"])
+        if open_pairs and body["n"] == n and [side["spec"] for side in body["sides"]] == list(specs):
+            return id, body
+    return None
+
+
+def _listed(parts: Parts, id: str, body: Mapping[str, Any]) -> Trial:
+    specs = tuple(side["spec"] for side in body["sides"])
+    return Trial(id, specs, len(body["pairs"]), len(_labels(parts, body)))
+
+
+def _there(view: CorpusView, pair: Mapping[str, Any]) -> bool:
+    """Whether document and label are there, with the texts that were judged."""
+    row, column = view.document_idx.get(pair["document"]), view.label_idx.get(pair["label"])
+    if row is None or column is None:
+        return False
+    texts = (view.documents[row].hash, view.labels[column].hash)
+    return texts == (pair["document_hash"], pair["label_hash"])
+
+
+def _labels(parts: Parts, body: Mapping[str, Any]) -> dict[tuple[str, str], bool]:
+    """What people say of the pairs: decided in the trial or anywhere else."""
+    states_of = parts.journal.pair_states_of(pair["document"] for pair in body["pairs"])
+    out = {}
+    for pair in body["pairs"]:
+        state = next((s.state for s in states_of[pair["document"]] if s.label_id == pair["label"]), None)
+        if state in ("accepted", "rejected"):
+            out[pair["document"], pair["label"]] = state == "accepted"
+    return out
+
+
+def _answers(
+    body: Mapping[str, Any], side: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    for i, answer in side["answers"].items():
+        pair = body["pairs"][int(i)]
+        yield (pair["document"], pair["label"]), answer
+
+
+def _drawn(
+    parts: Parts, teacher: Teacher, n: int, top_k: int | None, seed: int, progress: Progress
+) -> list[dict[str, Any]]:
+    """Undecided pairs of training documents: one a document, its rank drawn evenly from the shortlist."""
+    view = parts.corpus()
+    rng = np.random.default_rng(seed + len(_records(parts)))
+    rows = rng.permutation(view.rows("train"))[: 4 * n].astype(np.int32)
+    k = min(top_k or parts.settings.top_k, len(view.labels))
+    shortlist = teaching.shortlists(parts, view, teacher, rows, k, progress)
+    documents = [view.documents[int(i)].id for i in rows]
+    states_of, completed = parts.journal.pair_states_of(documents), parts.journal.completed()
+    pairs: list[dict[str, Any]] = []
+    for row, candidates in zip(rows.tolist(), shortlist, strict=True):
+        document = view.documents[row]
+        states = {s.label_id: s.state for s in states_of[document.id]}
+        labels = [view.labels[j] for j in candidates if j >= 0]
+        free = [i for i, x in enumerate(labels) if states.get(x.id) not in ("accepted", "rejected")]
+        if not free or document.id in completed:
+            continue
+        rank = int(rng.choice(free))
+        pairs.append({
+            "document": document.id,
+            "label": labels[rank].id,
+            "document_hash": document.hash,
+            "label_hash": labels[rank].hash,
+            "rank": rank,
+            "shortlist": [x.id for x in labels],
+        })  # fmt: skip
+        if len(pairs) == n:
+            break
+    if not pairs:
+        raise NothingToDoError("No undecided pair of a training document is left to try a teacher on.")
+    return pairs
+
+
+def _ask(
+    parts: Parts,
+    teacher: Teacher,
+    id: str,
+    body: dict[str, Any],
+    side: dict[str, Any],
+    told: Callable[[int], None],
+) -> None:
+    """Ask what is open of one teacher; each answer is on record before the next is taken."""
+    from lmtx.teacher import TeacherRequest
+
+    view = parts.corpus()
+    place: dict[str, int] = {}  # a document is in a trial once
+    requests = []
+    for i, pair in enumerate(body["pairs"]):
+        if str(i) in side["answers"] or not _there(view, pair):
+            continue
+        shortlist = tuple(view.labels[view.label_idx[x]] for x in pair["shortlist"] if x in view.label_idx)
+        label = view.labels[view.label_idx[pair["label"]]]
+        document = view.documents[view.document_idx[pair["document"]]]
+        requests.append(TeacherRequest(document, (label,), (pair["rank"],), shortlist))
+        place[document.id] = i
+    for answered in teacher.judge(requests):
+        if answered is not None:
+            (answer,) = answered.answers
+            if answer is not None:
+                side["answers"][str(place[answered.request.document.id])] = asdict(answer)
+                parts.journal.put_trial(id, body)
+        told(len(side["answers"]))

@@ -1,0 +1,83 @@
+"""Trials on a real workspace: drawn from training documents, labelled blind, kept, paid for once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from lmtx.errors import InputError, JobCancelled, NotFoundError
+from lmtx.workspace import Workspace
+from lmtx.workspace.trials import TrialPair
+
+GOOD, POOR = "simulated:recall=1,noise=0,seed=0", "simulated:recall=0.5,noise=0.5,seed=1"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, demo_folder: Path) -> Iterator[Workspace]:
+    with Workspace.create(tmp_path / "w") as made:
+        made._parts._own_index = False
+        made.import_demo()
+        yield made
+
+
+def test_two_teachers_are_compared_by_labels_given_blind(workspace: Workspace) -> None:
+    trial = workspace.trial([GOOD, POOR], 20)
+    assert (trial.n_pairs, trial.n_labelled) == (20, 0)
+    assert {f.name for f in fields(TrialPair)} == {"document", "label"}
+    view, gold = workspace.journal.corpus(), workspace.journal.gold("train")
+    asked = set()
+    while (pair := workspace.next_trial_pair(trial.id)) is not None:
+        assert view.roles[view.document_idx[pair.document.id]] == "train"
+        asked.add((pair.document.id, pair.label.id))
+        wanted = pair.label.id in gold[pair.document.id]
+        workspace.label_trial_pair(trial.id, pair.document.id, pair.label.id, wanted, "ann")
+    assert len(asked) == 20
+    found = workspace.trial_report(trial.id)
+    good, poor = found.sides
+    assert (found.n_pairs, found.n_labelled, good.n, good.n_right, good.n_unparsed) == (20, 20, 20, 20, 0)
+    assert good.n_yes == good.n_yes_right == found.n_wanted
+    assert poor.n_right < 20
+    assert found.n_agree == poor.n_right
+    assert found.n_both == 20
+    assert workspace.trials()[0].n_labelled == 20
+    (decision, *_) = workspace.journal.decisions()
+    assert (decision.policy, decision.reviewer) == ("trial", "ann")
+
+
+def test_what_was_tried_colours_nothing_until_the_teacher_is_taken_and_is_not_asked_again(
+    workspace: Workspace,
+) -> None:
+    workspace.trial([GOOD], 15)
+    assert workspace.journal.counts()["judgments"] == 0
+    before = workspace.teach_preview(GOOD)
+    report = workspace.teach(GOOD)
+    assert report.n_judged == before.n_open - 15
+    assert workspace.journal.counts()["judgments"] == before.n_open
+
+
+def test_a_trial_that_was_cut_off_goes_on(workspace: Workspace) -> None:
+    def stop(done: int, total: int, message: str) -> None:
+        if message.startswith("Asking about the pairs") and done >= 5:
+            raise JobCancelled("stop")
+
+    with pytest.raises(JobCancelled):
+        workspace.trial([GOOD, POOR], 12, progress=stop)
+    (begun,) = workspace.trials()
+    trial = workspace.trial([GOOD, POOR], 12)
+    assert trial.id == begun.id
+    assert [len(side["answers"]) for side in workspace.journal.trials()[0][1]["sides"]] == [12, 12]
+    assert workspace.trial([GOOD, POOR], 12).id != begun.id
+
+
+def test_what_can_not_be_meant_is_refused(workspace: Workspace) -> None:
+    for teachers, n in (([], 30), ([GOOD] * 3, 30), ([GOOD], 0), (["evidence"], 30)):
+        with pytest.raises(InputError):
+            workspace.trial(teachers, n)
+    with pytest.raises(NotFoundError):
+        workspace.trial_report("none")
+    trial = workspace.trial([GOOD], 5)
+    with pytest.raises(NotFoundError):
+        workspace.label_trial_pair(trial.id, "no", "such", True)
