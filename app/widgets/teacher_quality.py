@@ -12,7 +12,6 @@ import streamlit as st
 from app import actions, charts, measures
 from app.widgets import jobs, layout, words
 from app.widgets.inert import escape
-from lmtx.jobs import VERBS
 from lmtx.journal import JudgedDecision, TeacherRow
 from lmtx.workspace import Workspace
 
@@ -123,9 +122,6 @@ def figure(bins: Sequence[Bin], *, dark: bool = False) -> go.Figure:
 def _positions(workspace: Workspace, row: TeacherRow) -> None:
     """Draw whether the order of a list moves the verdicts, and the button that finds out."""
     layout.section("Does the order of a list matter?")
-    if "check_positions" not in VERBS:
-        layout.note("This can't be checked in this installation: its library is older than its screens.")
-        return
     busy = jobs.panel(workspace, ["check_positions"], history=1)
     st.button(
         "Check the positions",
@@ -145,5 +141,7 @@ def positions(result: dict[str, object]) -> None:
     n, flipped = result.get("n_pairs"), result.get("n_flipped")
     if not isinstance(n, int) or not isinstance(flipped, int) or not n:
         return
-    share = words.percent(flipped / n, measures.wilson(flipped, n))
+    low, high = result.get("low"), result.get("high")
+    both = (low, high) if isinstance(low, float) and isinstance(high, float) else measures.wilson(flipped, n)
+    share = words.percent(flipped / n, both)
     st.html(f"<p>{escape(share)} of {escape(words.many(n, 'verdict'))} changed with the order alone.</p>")

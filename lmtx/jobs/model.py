@@ -13,6 +13,7 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrup
 
 VERBS: frozenset[str] = frozenset(
     {
+        "check_positions",
         "cycle",
         "demo",
         "embed",

@@ -49,6 +49,8 @@ class _Late(Generic[_T]):
         self._name = name
 
     def __get__(self, instance: object, owner: type) -> _T:
+        if instance is None:
+            raise AttributeError(f"{owner.__name__}.{self._name} is known of an instance alone")
         value = instance.__dict__[self._name] = self._make(instance)
         return value
 
@@ -190,7 +192,7 @@ class EndpointTeacher:
                     name == "questions" or found.status != 404
                 )
                 if not lacking and (found.status < 500 or name == "logprobs"):
-                    raise TeacherError(f"{found.problem} Nothing was judged.")
+                    raise TeacherError(f"{found.problem.rstrip('.')}. Nothing was judged.")
             elif name == "logprobs" and isinstance(strategy, Logprobs) and strategy.offered(found.body):
                 return name
             elif name == "questions":
@@ -330,8 +332,9 @@ class _Run:
         elif not self._stop.is_set():
             self._failed += 1
         if self._failed >= _FAILED_IN_A_ROW:
+            why = flight.problem.rstrip(".")
             self._end(
-                f"{_FAILED_IN_A_ROW} documents in a row were not answered; the last: {flight.problem}. What "
+                f"{_FAILED_IN_A_ROW} documents in a row were not answered; the last: {why}. What "
                 "was answered is kept. See to the server, then start again: only what is open will be asked."
             )
         return flight.answered()

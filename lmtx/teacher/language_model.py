@@ -33,8 +33,12 @@ _log = logging.getLogger(__name__)
 Mode = Literal["packed", "shared", "plain"]
 MODES: tuple[Mode, ...] = ("packed", "shared", "plain")
 
-TOLERANCE = {"float32": 2e-3, "float16": 3e-2, "bfloat16": 6e-2}
-"""Largest difference of a probability from the plain forward's that a cheaper way may show."""
+TOLERANCE = {"float32": 2e-3, "float16": 3e-2, "bfloat16": 0.15}
+"""Largest difference of a probability from the plain forward's that a cheaper way may show.
+
+In bfloat16 plain forwards differ among themselves by .05 with the batch, and packed ones of SmolLM2 by .11 at
+most (`benchmarks/teacher_cost.py`); a model that ignores the mask differs by more, on one pair or another.
+"""
 
 _CPU_BUDGET, _GPU_BUDGET = 640, 8192
 """Tokens of a forward: attention grows with the square, and a processor gains nothing from long rows."""
@@ -271,7 +275,7 @@ class LanguageModel:
             Block(block.document[-_CHECKED_TOKENS:], questions),
         ]
         plain = self._probabilities("plain", checked, words)
-        limit = TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 6e-2)
+        limit = TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 0.15)
         for mode in MODES[:2]:
             try:
                 found = self._probabilities(mode, checked, words)

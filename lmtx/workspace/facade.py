@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from lmtx.cycle import CycleReport
     from lmtx.journal import DocumentRow, Journal, LabelRow, Page, PairRow
     from lmtx.teacher import JudgeReport
+    from lmtx.teacher.position import PositionReport
     from lmtx.teacher.prompts import FewShot, Prompt
     from lmtx.workspace.elsewhere import RequestsReport, VerdictsReport
 
@@ -484,6 +485,15 @@ class Workspace:
     def trial_report(self, trial_id: str) -> TrialReport:
         """Compare what the teachers said with what people decided so far."""
         return trials.report(self._parts, trial_id)
+
+    def check_positions(
+        self, teacher: str | None = None, n_documents: int = 20, progress: Progress = no_progress
+    ) -> PositionReport:
+        """Ask a teacher about some documents in several orders of their candidates, and compare.
+
+        Nothing of it becomes a judgment. For teachers that are asked pair by pair the order can't matter.
+        """
+        return teaching.check_positions(self._parts, teacher, n_documents, progress)
 
     def prompts(self) -> list[Prompt]:
         """List the prompt templates: those that come with the product, then the user's own."""

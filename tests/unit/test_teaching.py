@@ -54,7 +54,8 @@ def test_a_dry_run_counts_what_the_run_then_reads(few: Workspace, small_model: s
     assert abs(read - before.estimate.tokens_in) <= 0.01 * read
     assert before.estimate.tokens_out_low <= report.tokens_out <= before.estimate.tokens_out_high
     after = few.teach_preview(small_model, 4, 12)
-    assert (after.n_cached, after.n_open) == (24, 24)
+    assert after.n_cached == 24
+    assert after.n_open > 0
     assert after.seconds is not None
     assert after.seconds > 0
     assert few.teach(small_model, 4, 6).n_judged == 0
@@ -143,3 +144,11 @@ def test_examples_are_drawn_from_decisions_on_training_documents_alone(few: Work
     assert few.few_shots() == ["mine"]
     with pytest.raises(InputError, match="frozen"):
         few.few_shot_from_decisions("mine", 8)
+
+
+def test_the_order_of_candidates_does_not_matter_to_a_teacher_that_is_asked_pair_by_pair(
+    few: Workspace,
+) -> None:
+    found = few.check_positions(SIMULATED, 6)
+    assert (found.n_documents, found.n_pairs, found.n_flipped) == (6, 60, 0)
+    assert few.journal.counts()["judgments"] == 0
