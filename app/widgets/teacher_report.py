@@ -35,8 +35,8 @@ def report(found: TrialReport) -> None:
         layout.note(f"They agree on {_share(found.n_agree, found.n_both)} of the pairs that both answered.")
     layout.note(
         f"Brackets hold 95 % intervals: {words.many(found.n_labelled, 'pair')} tell much, not all. What "
-        f"the teachers "
-        "answered here is kept, and not asked again; the labels you gave serve this comparison only."
+        "the teachers answered here is kept, and not asked again; the labels you gave are decisions like "
+        "any other."
     )
 
 

@@ -29,6 +29,18 @@ pytestmark = pytest.mark.slow
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 START_S = 60
 N_DOCS, K = 25, 8
+WATCHED = """
+import os, runpy, sys, threading, time
+parent = os.getppid()
+def watch():
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+threading.Thread(target=watch, daemon=True).start()
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a program that does not outlive whoever started it: tests get killed too."""
 WORDS = "birds taxes trees bread ships chess rivers law music bees paint stars"
 
 
@@ -82,7 +94,18 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     program = Path(sys.executable).parent / "transformers"
     with log.open("wb") as out:
         server = subprocess.Popen(
-            [program, "serve", str(model), "--host", "127.0.0.1", "--port", str(port)],
+            [
+                sys.executable,
+                "-c",
+                WATCHED,
+                program,
+                "serve",
+                str(model),
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+            ],
             # One thread: on a machine that does other things too, more wait for each other.
             env={
                 **os.environ,
