@@ -32,7 +32,7 @@ def welcome() -> None:
         "No workspace yet. A workspace holds your documents, your labels and all that is learned from them: "
         "a teacher proposes labels, you correct some, a small student learns to tag the rest. Load the demo, "
         "a small library catalogue, to see it at work within a minute, or start with files of your own. "
-        "Without a language model its teacher compares words and meanings: a first guess.",
+        "The teacher it starts with is no language model, and gives a first guess; you can connect one.",
     )
     with place:
         st.button("Load the demo", type="primary", key="load_demo", on_click=actions.create_demo)
