@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
+
+from app import measures
+
+if TYPE_CHECKING:
+    from lmtx.quality import Reliability
 
 MEANING = {
     "accepted": ("#007a5a", "#3fc39a"),
@@ -205,4 +211,51 @@ def parts(names: Sequence[str], values: Sequence[float], title: str, *, dark: bo
     _frame(figure, title, dark, 90 + 28 * max(len(names), 1))
     figure.update_xaxes(title_text="share of the score", zeroline=True)
     figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def reliability(found: Reliability, dark: bool) -> go.Figure:
+    """Share accepted against probability: groups with intervals, the fitted curve, and where both agree."""
+    shares = [100 * b.n_accepted / b.n for b in found.bins]
+    limits = [measures.wilson(b.n_accepted, b.n) for b in found.bins]
+    side = ", too sure of yes" if found.lean < -0.05 else ", too cautious" if found.lean > 0.05 else ""
+    quiet, mine = colour("quiet", dark), colour("teacher", dark)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 100],
+        y=[0, 100],
+        mode="lines",
+        line={"color": quiet, "width": 1.2, "dash": "dot"},
+        hoverinfo="skip",
+    )
+    grid = [i / 100 for i in range(1, 100)]
+    fitted = found.fitted(grid)
+    if fitted is not None:
+        figure.add_scatter(
+            x=[100 * p for p in grid],
+            y=(100 * fitted).tolist(),
+            mode="lines",
+            line={"color": mine, "width": 1.5},
+            hovertemplate="%{x:.0f} % sure: %{y:.0f} % by the fit<extra></extra>",
+        )
+    figure.add_scatter(
+        x=[100 * b.probability for b in found.bins],
+        y=shares,
+        mode="markers",
+        marker={"size": 9, "color": mine},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * high - s for (_, high), s in zip(limits, shares, strict=True)],
+            "arrayminus": [s - 100 * low for (low, _), s in zip(limits, shares, strict=True)],
+            "color": quiet,
+            "thickness": 1.4,
+            "width": 0,
+        },
+        customdata=[b.n for b in found.bins],
+        hovertemplate="%{x:.0f} % sure: %{y:.0f} % accepted of %{customdata}<extra></extra>",
+    )
+    _frame(figure, f"Its probabilities are off by {100 * found.gap:.0f} points on average{side}", dark, 340)
+    figure.update_xaxes(title_text="probability it gave, %", range=[-3, 103])
+    figure.update_yaxes(title_text="accepted by people, %", range=[-3, 103])
     return figure

@@ -42,10 +42,10 @@ EXPECT = {
     "and four in five. The README has the table.",
     SERVER: "**How well it judges depends on the model.** Take one tuned to follow instructions, of 7 "
     "billion "
-    "parameters or more. Smaller ones tend to say yes to almost everything, and one of 135 million "
-    "writes yes "
-    "or no without judging.\n\nDo not guess: a **trial** of 30 pairs, which you label without seeing what it "
-    "said, takes ten minutes and shows how often it is right.",
+    "parameters or more. "
+    "One of 135 million, as the tests use, says yes or no without judging.\n\nDo not guess: a **trial** "
+    "of 30 pairs, which you label without seeing what it said, takes ten minutes and shows how often it "
+    "is right.",
     LOCAL: "**How well it judges depends on the model.** Take one tuned to follow instructions, of 7 billion "
     "parameters or more; without a graphics card a reranker is quicker. One of 135 million parameters, "
     "such as "

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from app import actions, charts, measures
 from app.widgets import jobs, layout, words
 from app.widgets.inert import escape
 from lmtx.journal import JudgedDecision, TeacherRow
+from lmtx.quality import reliability
+from lmtx.tagger.calibration import MIN_ANSWERS
 from lmtx.workspace import Workspace
-
-ENOUGH = 50
-"""Decided pairs from which the plot tells something."""
-_IN_A_BIN = 15
-_MOST_BINS = 8
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Decided pairs whose probabilities are alike: the mean of these, and how many people accepted."""
-
-    probability: float
-    n: int
-    n_accepted: int
 
 
 def panel(workspace: Workspace, row: TeacherRow | None) -> None:
@@ -36,15 +21,15 @@ def panel(workspace: Workspace, row: TeacherRow | None) -> None:
     if row is None:
         layout.note("Choose one teacher above.")
         return
-    reliability(workspace.journal.judged_decisions(row.key))
+    _reliability(workspace.judged_decisions(row.key))
     if "strategy=listwise" in row.spec:
         _positions(workspace, row)
 
 
-def reliability(decided: Sequence[JudgedDecision]) -> None:
+def _reliability(decided: Sequence[JudgedDecision]) -> None:
     """Draw the plot, or how many decisions are missing."""
     with_probability = [d for d in decided if d.probability is not None]
-    if len(decided) >= ENOUGH and not with_probability:
+    if len(decided) >= MIN_ANSWERS and not with_probability:
         right = sum(d.accepted == (d.verdict == "yes") for d in decided if d.verdict != "unparsed")
         n = sum(d.verdict != "unparsed" for d in decided)
         share = words.percent(right / n, measures.wilson(right, n)) if n else "–"
@@ -52,71 +37,27 @@ def reliability(decided: Sequence[JudgedDecision]) -> None:
             f"It gives no probabilities. People decided as it did for {share} of {words.count(n)} pairs."
         )
         return
-    missing = ENOUGH - len(with_probability)
-    if missing > 0:
+    accepted = [d.accepted for d in with_probability]
+    found = reliability([d.probability or 0.0 for d in with_probability], accepted)
+    if found is None:
+        missing = MIN_ANSWERS - len(with_probability)
         layout.note(
-            f"Shown from {ENOUGH} pairs that it gave a probability and people decided. There are "
+            f"Shown from {MIN_ANSWERS} pairs that it gave a probability and people decided. There are "
             f"{words.count(len(with_probability))}: {words.many(missing, 'more decision')} in Review."
         )
         return
-    bins = binned(with_probability)
     st.plotly_chart(
-        figure(bins, dark=layout.dark()), theme=None, key="reliability", config={"displayModeBar": False}
+        charts.reliability(found, layout.dark()),
+        theme=None,
+        key="reliability",
+        config={"displayModeBar": False},
     )
+    fit = " The line is fitted to the decisions." if found.curve is not None else ""
     layout.note(
-        f"{words.count(len(with_probability))} decided pairs in {len(bins)} groups of alike probability; "
-        "bars are 95 % intervals. On the line, what it calls 80 % sure is accepted in 80 of 100 cases. These "
-        "are the pairs that people happened to review, no random sample."
+        f"{words.count(found.n)} decided pairs in {len(found.bins)} groups of alike probability; bars are "
+        "95 % intervals. On the dotted line, what it calls 80 % sure is accepted in 80 of 100 cases."
+        f"{fit} These are the pairs that people happened to review, no random sample."
     )
-
-
-def binned(decided: Sequence[JudgedDecision]) -> list[Bin]:
-    """Group decided pairs by probability, as many in each group as can be."""
-    ordered = sorted((d.probability or 0.0, d.accepted) for d in decided)
-    n_bins = max(1, min(_MOST_BINS, len(ordered) // _IN_A_BIN))
-    cuts = [round(len(ordered) * i / n_bins) for i in range(n_bins + 1)]
-    groups = [ordered[a:b] for a, b in pairwise(cuts)]
-    return [Bin(sum(p for p, _ in g) / len(g), len(g), sum(a for _, a in g)) for g in groups if g]
-
-
-def figure(bins: Sequence[Bin], *, dark: bool = False) -> go.Figure:
-    """Share accepted against probability, with intervals and the line where both are the same."""
-    shares = [100 * b.n_accepted / b.n for b in bins]
-    limits = [measures.wilson(b.n_accepted, b.n) for b in bins]
-    apart = sum(b.n * abs(b.n_accepted / b.n - b.probability) for b in bins) / sum(b.n for b in bins)
-    lean = sum(b.n_accepted - b.n * b.probability for b in bins) / sum(b.n for b in bins)
-    side = ", too sure of yes" if lean < -0.05 else ", too cautious" if lean > 0.05 else ""
-    title = f"Its probabilities are off by {100 * apart:.0f} points on average{side}"
-    found = go.Figure()
-    found.add_scatter(
-        x=[0, 100],
-        y=[0, 100],
-        mode="lines",
-        line={"color": charts.colour("quiet", dark), "width": 1.2, "dash": "dot"},
-        hoverinfo="skip",
-    )
-    found.add_scatter(
-        x=[100 * b.probability for b in bins],
-        y=shares,
-        mode="markers+lines",
-        line={"color": charts.colour("teacher", dark), "width": 1.5},
-        marker={"size": 9},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * high - s for (_, high), s in zip(limits, shares, strict=True)],
-            "arrayminus": [s - 100 * low for (low, _), s in zip(limits, shares, strict=True)],
-            "color": charts.colour("quiet", dark),
-            "thickness": 1.4,
-            "width": 0,
-        },
-        customdata=[b.n for b in bins],
-        hovertemplate="%{x:.0f} % sure: %{y:.0f} % accepted of %{customdata}<extra></extra>",
-    )
-    charts._frame(found, title, dark, 340)
-    found.update_xaxes(title_text="probability it gave, %", range=[-3, 103])
-    found.update_yaxes(title_text="accepted by people, %", range=[-3, 103])
-    return found
 
 
 def _positions(workspace: Workspace, row: TeacherRow) -> None:

@@ -130,8 +130,8 @@ class Teacher(Protocol):
         Yields
         ------
         Answered or None
-            Each request drawn comes back once. None, now and then, while answers are awaited, so that
-            the caller can look whether it was asked to stop.
+            Each request drawn comes back once. None before and now and then while answers are awaited, so
+            that the caller can write what it has, and look whether it was asked to stop.
 
         Raises
         ------

@@ -120,7 +120,8 @@ class CrossEncoderTeacher:
             if n >= self._budget * _QUEUE:
                 yield from self._answered(gathered)
                 gathered, n = [], 0
-        yield from self._answered(gathered)
+        if gathered:
+            yield from self._answered(gathered)
 
     def _answered(self, gathered: Sequence[tuple[TeacherRequest, list[_Pair]]]) -> Iterator[Answered | None]:
         pairs = [pair for _, part in gathered for pair in part]
@@ -132,6 +133,7 @@ class CrossEncoderTeacher:
         given = iter(scores)
         for request, part in gathered:
             yield Answered(request, tuple(self._answer(next(given), pair.tokens) for pair in part))
+        yield None
 
     def estimate(self, requests: Sequence[TeacherRequest]) -> Estimate:
         """Count tokens as the model reads them; see `Teacher.estimate`."""

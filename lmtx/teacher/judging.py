@@ -13,7 +13,7 @@ from lmtx.types import CorpusView, Document, IntArray, Judgment, Label, Progress
 
 _COMMIT_DOCS = 64
 _COMMIT_S = 0.25
-"""A language model's answers are paid for: none waits longer than this to be written."""
+"""A language model's answers are paid for: written that often while they come in, and when none does."""
 _SPEED_PAIRS = 10
 """Fewer pairs say nothing of how quick a teacher is."""
 _PROGRESS_DOCS = 2048
@@ -232,7 +232,7 @@ def judge(
             if isinstance(answered, Answered):
                 supply.done(answered.request)
                 record.take(answered)
-            if record.due():
+            if record.due(waiting=answered is None):
                 record.flush()
                 tell()
             elif answered is None or time.perf_counter() - told > 1.0:
@@ -328,12 +328,12 @@ class _Record:
             )
         self._pending_docs += 1
 
-    def due(self) -> bool:
-        """Whether it is time to append what is pending."""
+    def due(self, waiting: bool) -> bool:
+        """Whether it is time to append what is pending; it is where the teacher may now take a while."""
         if not self._pending:
             return False
         waited = time.perf_counter() - self._flushed
-        return self._pending_docs >= _COMMIT_DOCS or (self._teacher.is_llm and waited > _COMMIT_S)
+        return waiting or self._pending_docs >= _COMMIT_DOCS or (self._teacher.is_llm and waited > _COMMIT_S)
 
     def flush(self) -> None:
         if self._pending:

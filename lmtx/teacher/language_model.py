@@ -33,11 +33,11 @@ _log = logging.getLogger(__name__)
 Mode = Literal["packed", "shared", "plain"]
 MODES: tuple[Mode, ...] = ("packed", "shared", "plain")
 
-TOLERANCE = {"float32": 2e-3, "float16": 3e-2, "bfloat16": 0.15}
+TOLERANCE = {"float32": 2e-3, "float16": 3e-2, "bfloat16": 0.1}
 """Largest difference of a probability from the plain forward's that a cheaper way may show.
 
-In bfloat16 plain forwards differ among themselves by .05 with the batch, and packed ones of SmolLM2 by .11 at
-most (`benchmarks/teacher_cost.py`); a model that ignores the mask differs by more, on one pair or another.
+That of bfloat16 lies between what 24 checks of SmolLM2 gave: packed as it should be .03 to .09 (plain ones in
+another batch .02 to .06), without the restart of positions .11 to .33, without the mask .18 to .43.
 """
 
 _CPU_BUDGET, _GPU_BUDGET = 640, 8192
@@ -275,7 +275,7 @@ class LanguageModel:
             Block(block.document[-_CHECKED_TOKENS:], questions),
         ]
         plain = self._probabilities("plain", checked, words)
-        limit = TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 0.15)
+        limit = TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 0.1)
         for mode in MODES[:2]:
             try:
                 found = self._probabilities(mode, checked, words)

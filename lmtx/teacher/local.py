@@ -130,7 +130,7 @@ class TransformersTeacher:
                 gathered, n = [], 0
         yield from self._said(gathered)
 
-    def _said(self, gathered: Sequence[tuple[TeacherRequest, Block]]) -> Iterator[Answered]:
+    def _said(self, gathered: Sequence[tuple[TeacherRequest, Block]]) -> Iterator[Answered | None]:
         if not gathered:
             return
         words = self.model.words("yes", "no")
@@ -139,6 +139,7 @@ class TransformersTeacher:
             tokens = _spread(len(block.document), block.questions)
             answers = [_answer(s, n) for s, n in zip(found, tokens, strict=True)]
             yield Answered(request, tuple(answers))
+        yield None
 
     def _generated(self, requests: Iterable[TeacherRequest]) -> Iterator[Answered | None]:
         for request in requests:

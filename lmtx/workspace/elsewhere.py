@@ -103,6 +103,7 @@ def export_requests(
     from lmtx.teacher import parse_spec
     from lmtx.teacher.lines import check_folder
     from lmtx.teacher.requests_file import header_of, refuse_at_home, write_requests
+    from lmtx.workspace.trials import adopt_answers
 
     if format not in get_args(RequestsFormat):
         known = ", ".join(get_args(RequestsFormat))
@@ -118,6 +119,7 @@ def export_requests(
         strategy_of(loaded)
     parts.embed_all(progress)
     _register(parts, loaded.key, loaded.spec, loaded.description)
+    adopt_answers(parts, loaded)
     view, rows, shortlist = teaching.open_pairs(
         parts, loaded, top_k, limit_docs, only_changed=only_changed, progress=progress
     )

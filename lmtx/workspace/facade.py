@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lmtx.cycle import CycleReport
-    from lmtx.journal import DocumentRow, Journal, LabelRow, Page, PairRow
+    from lmtx.journal import DocumentRow, Journal, JudgedDecision, LabelRow, Page, PairRow
     from lmtx.teacher import JudgeReport
     from lmtx.teacher.position import PositionReport
     from lmtx.teacher.prompts import FewShot, Prompt
@@ -485,6 +485,13 @@ class Workspace:
     def trial_report(self, trial_id: str) -> TrialReport:
         """Compare what the teachers said with what people decided so far."""
         return trials.report(self._parts, trial_id)
+
+    def judged_decisions(self, teacher_key: str) -> list[JudgedDecision]:
+        """List the pairs that a teacher judged and people decided, for holding its probabilities against.
+
+        Without documents of the reserve, and without pairs whose answer is among its few-shot examples.
+        """
+        return prompting.judged_decisions(self._parts, teacher_key)
 
     def check_positions(
         self, teacher: str | None = None, n_documents: int = 20, progress: Progress = no_progress

@@ -14,6 +14,7 @@ from lmtx.workspace.parts import Parts
 from lmtx.workspace.teaching import prompts_folder
 
 if TYPE_CHECKING:
+    from lmtx.journal import JudgedDecision
     from lmtx.teacher.prompts import FewShot, Message, Prompt
 
 SHOWN_CHARACTERS = 2000
@@ -75,6 +76,25 @@ def few_shot_from_decisions(parts: Parts, name: str, n: int, seed: int) -> FewSh
         )
     examples = [x for pair in zip_longest(wanted, unwanted) for x in pair if x is not None]
     return save_few_shot(prompts_folder(parts), name, examples)
+
+
+def judged_decisions(parts: Parts, teacher_key: str) -> list[JudgedDecision]:
+    """See `Workspace.judged_decisions`."""
+    from lmtx.teacher import parse_spec
+    from lmtx.teacher.prompts import load_few_shot
+
+    decided = parts.journal.judged_decisions(teacher_key)
+    spec = next((t.spec for t in parts.journal.teachers() if t.key == teacher_key), "")
+    name = parse_spec(spec).text("few_shot", "") if spec else ""
+    if not name:
+        return decided
+    view = parts.corpus()
+    shown = {(x.title, x.text, x.label.id) for x in load_few_shot(name, prompts_folder(parts)).examples}
+    return [
+        d
+        for d in decided
+        if (*_cut(view.documents[view.document_idx[d.document_id]]), d.label_id) not in shown
+    ]
 
 
 def _cut(document: Document) -> tuple[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmtx.errors import InputError, NotFoundError, NothingToDoError
+from lmtx.errors import InputError, JobCancelled, NotFoundError, NothingToDoError
 from lmtx.types import Action, CorpusView, Decision, Document, Judgment, Label, Progress
 from lmtx.workspace import reviewing, teaching
 from lmtx.workspace.parts import Parts
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lmtx.teacher import Teacher
 
 POLICY = "trial"
-_KIND = "trial"
+_KIND, _ANSWER = "trial", "answer"
 _MOST = 500
 
 
@@ -85,21 +86,21 @@ def trial(
         if teacher.spec == teaching.EVIDENCE:
             raise InputError("The evidence teacher needs no trial: it is likeness of words and meaning.")
     parts.embed_all(progress)
-    found = _unfinished(parts, [t.spec for t in loaded], n)
+    found = _unfinished(parts, [t.key for t in loaded], n)
     if found is None:
         pairs = _drawn(parts, loaded[0], n, top_k, parts.settings.seed if seed is None else seed, progress)
-        sides = [{"spec": t.spec, "key": t.key, "answers": {}} for t in loaded]
-        found = (uuid.uuid4().hex[:12], {"kind": _KIND, "n": n, "pairs": pairs, "sides": sides})
-        parts.journal.put_trial(*found)
+        sides = [{"spec": t.spec, "key": t.key} for t in loaded]
+        id = uuid.uuid4().hex[:12]
+        parts.journal.put_trial(id, {"kind": _KIND, "n": n, "pairs": pairs, "sides": sides})
+        found = id, _body(parts, id)
     id, body = found
     n_pairs = len(body["pairs"])
-    for i, (teacher, side) in enumerate(zip(loaded, body["sides"], strict=True)):
+    for i, teacher in enumerate(loaded):
 
         def told(n_answered: int, before: int = i * n_pairs) -> None:
             progress(before + n_answered, len(loaded) * n_pairs, "Asking about the pairs of the trial")
 
-        _ask(parts, teacher, id, body, side, told)
-    parts.journal.put_trial(id, body)
+        _ask(parts, teacher, id, i, body, told)
     return _listed(parts, id, body)
 
 
@@ -112,9 +113,9 @@ def next_pair(parts: Parts, trial_id: str) -> TrialPair | None:
     """See `Workspace.next_trial_pair`."""
     body, view = _body(parts, trial_id), parts.corpus()
     labelled = _labels(parts, body)
-    for pair in body["pairs"]:
+    for pair in _pairs(parts, body):
         place = (pair["document"], pair["label"])
-        if place not in labelled and _there(view, pair):
+        if place not in labelled:
             return TrialPair(
                 view.documents[view.document_idx[place[0]]], view.labels[view.label_idx[place[1]]]
             )
@@ -159,7 +160,7 @@ def report(parts: Parts, trial_id: str) -> TrialReport:
         first, second = (dict(_answers(body, side)) for side in body["sides"])
         both = [first[p]["verdict"] == second[p]["verdict"] for p in first.keys() & second.keys()]
     return TrialReport(
-        len(body["pairs"]), len(labels), sum(labels.values()), tuple(sides), sum(both), len(both)
+        len(_pairs(parts, body)), len(labels), sum(labels.values()), tuple(sides), sum(both), len(both)
     )
 
 
@@ -175,7 +176,7 @@ def adopt_answers(parts: Parts, teacher: Teacher) -> int:
             if side["key"] != teacher.key:
                 continue
             for i, a in side["answers"].items():
-                pair = body["pairs"][int(i)]
+                pair = body["pairs"][i]
                 if _there(view, pair):
                     found[pair["document_hash"], pair["label_hash"]] = Judgment(
                         document_id=pair["document"],
@@ -194,7 +195,19 @@ def adopt_answers(parts: Parts, teacher: Teacher) -> int:
 
 
 def _records(parts: Parts) -> list[tuple[str, dict[str, Any]]]:
-    return [(id, body) for id, body in parts.journal.trials() if body.get("kind") == _KIND]
+    """Trials with the answers of each side put in, by pair; the newest trial first.
+
+    A trial is one record, and each answer one of its own, so that it is durable by itself.
+    """
+    everything = parts.journal.trials()
+    found = {id: body for id, body in everything if body.get("kind") == _KIND}
+    for body in found.values():
+        for side in body["sides"]:
+            side["answers"] = {}
+    for _, body in everything:
+        if body.get("kind") == _ANSWER and body["of"] in found:
+            found[body["of"]]["sides"][body["side"]]["answers"][body["pair"]] = body["answer"]
+    return list(found.items())
 
 
 def _body(parts: Parts, trial_id: str) -> dict[str, Any]:
@@ -204,18 +217,26 @@ def _body(parts: Parts, trial_id: str) -> dict[str, Any]:
     raise NotFoundError(f"Trial {trial_id!r} does not exist. Start one on the Teacher page.")
 
 
-def _unfinished(parts: Parts, specs: Sequence[str], n: int) -> tuple[str, dict[str, Any]] | None:
-    """The same trial, if it was begun and killed."""
+def _unfinished(parts: Parts, keys: Sequence[str], n: int) -> tuple[str, dict[str, Any]] | None:
+    """The newest trial, if it is the same and was cut off."""
+    view = parts.corpus()
     for id, body in _records(parts)[:1]:
-        open_pairs = any(len(side["answers"]) < len(body["pairs"]) for side in body["sides"])
-        if open_pairs and body["n"] == n and [side["spec"] for side in body["sides"]] == list(specs):
+        there = [i for i, pair in enumerate(body["pairs"]) if _there(view, pair)]
+        cut_off = any(i not in side["answers"] for side in body["sides"] for i in there)
+        if cut_off and body["n"] == n and [side["key"] for side in body["sides"]] == list(keys):
             return id, body
     return None
 
 
 def _listed(parts: Parts, id: str, body: Mapping[str, Any]) -> Trial:
     specs = tuple(side["spec"] for side in body["sides"])
-    return Trial(id, specs, len(body["pairs"]), len(_labels(parts, body)))
+    return Trial(id, specs, len(_pairs(parts, body)), len(_labels(parts, body)))
+
+
+def _pairs(parts: Parts, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Pairs that can be compared: a document or label that was changed or deleted since leaves the trial."""
+    view = parts.corpus()
+    return [pair for pair in body["pairs"] if _there(view, pair)]
 
 
 def _there(view: CorpusView, pair: Mapping[str, Any]) -> bool:
@@ -229,9 +250,10 @@ def _there(view: CorpusView, pair: Mapping[str, Any]) -> bool:
 
 def _labels(parts: Parts, body: Mapping[str, Any]) -> dict[tuple[str, str], bool]:
     """What people say of the pairs: decided in the trial or anywhere else."""
-    states_of = parts.journal.pair_states_of(pair["document"] for pair in body["pairs"])
+    pairs = _pairs(parts, body)
+    states_of = parts.journal.pair_states_of(pair["document"] for pair in pairs)
     out = {}
-    for pair in body["pairs"]:
+    for pair in pairs:
         state = next((s.state for s in states_of[pair["document"]] if s.label_id == pair["label"]), None)
         if state in ("accepted", "rejected"):
             out[pair["document"], pair["label"]] = state == "accepted"
@@ -242,7 +264,7 @@ def _answers(
     body: Mapping[str, Any], side: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
     for i, answer in side["answers"].items():
-        pair = body["pairs"][int(i)]
+        pair = body["pairs"][i]
         yield (pair["document"], pair["label"]), answer
 
 
@@ -285,28 +307,38 @@ def _ask(
     parts: Parts,
     teacher: Teacher,
     id: str,
+    number: int,
     body: dict[str, Any],
-    side: dict[str, Any],
     told: Callable[[int], None],
 ) -> None:
-    """Ask what is open of one teacher; each answer is on record before the next is taken."""
+    """Ask one teacher what is open; each answer is on record before the next is taken.
+
+    Once it is cancelled nothing more is asked, but what was asked is still taken in: it is paid for.
+    """
     from lmtx.teacher import TeacherRequest
 
     view = parts.corpus()
+    answers = body["sides"][number]["answers"]
     place: dict[str, int] = {}  # a document is in a trial once
     requests = []
     for i, pair in enumerate(body["pairs"]):
-        if str(i) in side["answers"] or not _there(view, pair):
+        if i in answers or not _there(view, pair):
             continue
         shortlist = tuple(view.labels[view.label_idx[x]] for x in pair["shortlist"] if x in view.label_idx)
         label = view.labels[view.label_idx[pair["label"]]]
         document = view.documents[view.document_idx[pair["document"]]]
         requests.append(TeacherRequest(document, (label,), (pair["rank"],), shortlist))
         place[document.id] = i
-    for answered in teacher.judge(requests):
-        if answered is not None:
-            (answer,) = answered.answers
-            if answer is not None:
-                side["answers"][str(place[answered.request.document.id])] = asdict(answer)
-                parts.journal.put_trial(id, body)
-        told(len(side["answers"]))
+    cancelled: list[JobCancelled] = []
+    for answered in teacher.judge(takewhile(lambda _: not cancelled, requests)):
+        if answered is not None and answered.answers[0] is not None:
+            i = place[answered.request.document.id]
+            answers[i] = asdict(answered.answers[0])
+            record = {"kind": _ANSWER, "of": id, "side": number, "pair": i, "answer": answers[i]}
+            parts.journal.put_trial(f"{id}-{number}-{i}", record)
+        try:
+            told(len(answers))
+        except JobCancelled as error:
+            cancelled.append(error)
+    if cancelled:
+        raise cancelled[0]

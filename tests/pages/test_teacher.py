@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from app import computed
-from app.widgets import teacher_kinds, teacher_quality
+from app.widgets import teacher_kinds
 from lmtx.errors import LmtxError
-from lmtx.journal import JudgedDecision
 from lmtx.teacher.discovery import FoundServer
 from lmtx.types import Judgment, now
 from lmtx.workspace import Workspace
@@ -377,51 +376,31 @@ def test_a_line_says_all_of_a_choice() -> None:
 # ---- trials and trust ---------------------------------------------------------------------------
 
 
-class Trials:
-    """Trials of a workspace, kept in memory: two pairs, two teachers."""
+@dataclass
+class Tried:
+    """A trial of the workspace, and what its person said so far."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        page = workspace.documents_page(role="train", page_size=2)
-        label = workspace.journal.label(workspace.labels_page(page_size=1).items[0].id)
-        assert label is not None
-        documents = [d for row in page.items if (d := workspace.journal.document(row.id)) is not None]
-        self.pairs = [SimpleNamespace(document=d, label=label) for d in documents]
-        self.said: dict[tuple[str, str], bool] = {}
+    workspace: Workspace
+    first: int
 
-    def trials(self) -> list[SimpleNamespace]:
-        teachers = ("openai:judge-8b", "openai:judge-8b,prompt=my-<b>tags</b>")
-        return [SimpleNamespace(id="t1", teachers=teachers, n_pairs=2, n_labelled=len(self.said))]
-
-    def next_trial_pair(self, trial_id: str) -> SimpleNamespace | None:
-        open_ = [p for p in self.pairs if (p.document.id, p.label.id) not in self.said]
-        return open_[0] if open_ else None
-
-    def label_trial_pair(
-        self, trial_id: str, document_id: str, label_id: str, wanted: bool, who: str
-    ) -> None:
-        self.said[document_id, label_id] = wanted
-
-    def trial_report(self, trial_id: str) -> SimpleNamespace:
-        n = {"n": 2, "n_yes": 1, "n_yes_right": 1, "n_unparsed": 0, "tokens": 300, "cost": 0.0}
-        sides = [
-            SimpleNamespace(teacher=t, n_right=right, **n)
-            for t, right in zip(self.trials()[0].teachers, (2, 1), strict=True)
-        ]
-        return SimpleNamespace(n_pairs=2, n_labelled=2, n_wanted=1, sides=sides, n_agree=1, n_both=2)
+    @property
+    def said(self) -> list[bool]:
+        found = self.workspace.journal.decisions(after_seq=self.first, standing=True, limit=None)
+        newest = {(d.document_id, d.label_id): d.action == "accept" for d in found if d.policy == "trial"}
+        return list(newest.values())
 
 
 @pytest.fixture
-def trials(full: Path, monkeypatch: pytest.MonkeyPatch) -> Trials:
-    """A trial whose teachers have answered and which nobody has labelled."""
+def trials(full: Path, server: Misbehaving) -> Iterator[Tried]:
+    """A trial whose teachers have answered, over a real server, and which nobody has labelled."""
     with settings(full) as workspace:
-        found = Trials(workspace)
-    for name in ("trials", "next_trial_pair", "label_trial_pair", "trial_report"):
-        call = getattr(found, name)
-        monkeypatch.setattr(Workspace, name, lambda self, *args, call=call: call(*args), raising=False)
-    return found
+        last = max((d.seq for d in workspace.journal.decisions(limit=None)), default=0)
+        at = f"base_url={server.base_url},strategy=logprobs"
+        workspace.trial([f"openai:judge-8b,{at}", f"openai:judge-<b>70b</b>,{at}"], 2)
+        yield Tried(workspace, last)
 
 
-def test_a_trial_is_labelled_blind_and_then_compared(open_page: Open, trials: Trials) -> None:
+def test_a_trial_is_labelled_blind_and_then_compared(open_page: Open, trials: Tried) -> None:
     at = show(open_page("teacher"), "Trial")
     shown = text_of(at)
     assert "Does this label fit the document?" in shown
@@ -430,24 +409,24 @@ def test_a_trial_is_labelled_blind_and_then_compared(open_page: Open, trials: Tr
     assert keys == {"1": "It fits", "2": "It does not", "u": "Undo"}
     button(at, "trial_1_").click().run()
     assert not at.exception
-    assert list(trials.said.values()) == [True]
+    assert trials.said == [True]
     at.button(key="trial_undo").click().run()
     button(at, "trial_2_").click().run()  # the same pair once more
-    assert list(trials.said.values()) == [False]
+    assert trials.said == [False]
     button(at, "trial_1_").click().run()
     at.run()
     assert not at.exception
-    assert list(trials.said.values()) == [False, True]
+    assert trials.said == [False, True]
     shown = text_of(at)
-    assert "is right on 2 of 2 pairs" in shown
+    assert "judge-8b is right on 1 of 2 pairs" in shown  # it says yes to all
     assert "tell which is better" in shown
     assert "They agree on" in shown
     assert "[" in shown
-    assert "<b>tags" not in shown
+    assert "<b>70b" not in shown
 
 
 def test_a_key_of_a_trial_pressed_twice_counts_once(
-    open_page: Open, trials: Trials, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, trials: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = show(open_page("teacher"), "Trial")
     monkeypatch.setattr("app.reviewing.PAUSE_S", 60.0)
@@ -458,7 +437,7 @@ def test_a_key_of_a_trial_pressed_twice_counts_once(
 
 
 def test_an_answer_that_could_not_be_kept_is_said(
-    open_page: Open, trials: Trials, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, trials: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object) -> None:
         raise LmtxError("The journal <b>is full</b>.")
@@ -471,7 +450,7 @@ def test_an_answer_that_could_not_be_kept_is_said(
 
 
 def test_a_trial_is_begun_with_another_prompt_beside(
-    full: Path, open_page: Open, trials: Trials, monkeypatch: pytest.MonkeyPatch
+    full: Path, open_page: Open, trials: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[str, dict[str, object]]] = []
     monkeypatch.setattr("app.services.start", lambda w, verb, params: started.append((verb, params)) or "job")
@@ -499,11 +478,3 @@ def test_how_sure_a_teacher_is_is_held_against_decisions(full: Path, open_page: 
     assert not at.exception
     assert len(at.get("plotly_chart")) == 1
     assert "no random sample" in text_of(at)
-
-
-def test_groups_of_alike_probability_hold_all_pairs() -> None:
-    decided = [JudgedDecision(f"d{i}", "l", "yes", i / 100, i % 2 == 0) for i in range(100)]
-    bins = teacher_quality.binned(decided)
-    assert sum(b.n for b in bins) == 100
-    assert sum(b.n_accepted for b in bins) == 50
-    assert [b.probability for b in bins] == sorted(b.probability for b in bins)

@@ -12,7 +12,7 @@ import pytest
 
 from lmtx.errors import ConsentError, InputError, NotFoundError, NothingToDoError
 from lmtx.ingest import UploadedBytes
-from lmtx.types import Decision
+from lmtx.types import Decision, Judgment
 from lmtx.workspace import Workspace
 
 SIMULATED = "simulated:recall=0.9,noise=0.05"
@@ -48,14 +48,15 @@ def test_a_dry_run_counts_what_the_run_then_reads(few: Workspace, small_model: s
     assert before.estimate is not None
     assert before.seconds is None
     assert (before.host, before.consented, before.is_llm) == ("", True, True)
+    assert before.n_open == 4 * before.n_documents
     report = few.teach(small_model, 4, 6)
-    assert report.n_judged == before.n_open == 24
+    assert report.n_judged == before.n_open
     read = report.tokens - report.tokens_out
     assert abs(read - before.estimate.tokens_in) <= 0.01 * read
     assert before.estimate.tokens_out_low <= report.tokens_out <= before.estimate.tokens_out_high
     after = few.teach_preview(small_model, 4, 12)
-    assert after.n_cached == 24
-    assert after.n_open > 0
+    assert after.n_cached == before.n_open  # a longer prefix of the same order
+    assert after.n_open == 4 * (after.n_documents - before.n_documents) > 0
     assert after.seconds is not None
     assert after.seconds > 0
     assert few.teach(small_model, 4, 6).n_judged == 0
@@ -152,3 +153,22 @@ def test_the_order_of_candidates_does_not_matter_to_a_teacher_that_is_asked_pair
     found = few.check_positions(SIMULATED, 6)
     assert (found.n_documents, found.n_pairs, found.n_flipped) == (6, 60, 0)
     assert few.journal.counts()["judgments"] == 0
+
+
+def test_pairs_that_a_teacher_was_shown_the_answer_of_do_not_tell_how_good_it_is(few: Workspace) -> None:
+    view = few.journal.corpus()
+    for i, document in enumerate(view.documents):
+        few.decide([Decision(document.id, view.labels[i].id, "accept" if i % 2 else "reject", "ann")])
+    made = few.few_shot_from_decisions("mine", 8)
+    key, spec = "k", "openai:judge,base_url=http://127.0.0.1:9/v1,strategy=logprobs"
+    few.journal.append_judgments([
+        Judgment(d.id, view.labels[i].id, "yes", 0.8, key, d.hash, view.labels[i].hash)
+        for i, d in enumerate(view.documents)
+    ])  # fmt: skip
+    few.journal.teacher_put(key, spec, {})
+    everything = few.judged_decisions(key)
+    assert len(everything) == sum(role != "reserve" for role in view.roles)
+    few.journal.teacher_put(key, f"{spec},few_shot=mine", {})
+    rest = few.judged_decisions(key)
+    assert len(rest) == len(everything) - 8
+    assert not {x.label.id for x in made.examples} & {d.label_id for d in rest}

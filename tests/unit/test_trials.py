@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from lmtx.errors import InputError, JobCancelled, NotFoundError
+from lmtx.teacher import Answered, SimulatedTeacher, TeacherRequest
 from lmtx.workspace import Workspace
 from lmtx.workspace.trials import TrialPair
 
@@ -68,7 +70,8 @@ def test_a_trial_that_was_cut_off_goes_on(workspace: Workspace) -> None:
     (begun,) = workspace.trials()
     trial = workspace.trial([GOOD, POOR], 12)
     assert trial.id == begun.id
-    assert [len(side["answers"]) for side in workspace.journal.trials()[0][1]["sides"]] == [12, 12]
+    answers = [body for _, body in workspace.journal.trials() if body["kind"] == "answer"]
+    assert len(answers) == len({(a["side"], a["pair"]) for a in answers}) == 24
     assert workspace.trial([GOOD, POOR], 12).id != begun.id
 
 
@@ -81,3 +84,44 @@ def test_what_can_not_be_meant_is_refused(workspace: Workspace) -> None:
     trial = workspace.trial([GOOD], 5)
     with pytest.raises(NotFoundError):
         workspace.label_trial_pair(trial.id, "no", "such", True)
+
+
+def test_a_document_that_was_changed_leaves_the_trial(workspace: Workspace) -> None:
+    trial = workspace.trial([GOOD], 6)
+    pair = workspace.next_trial_pair(trial.id)
+    assert pair is not None
+    changed = replace(pair.document, text="Quite another text.")
+    workspace.journal.put_documents([changed], lambda d: "train")
+    assert workspace.trials()[0].n_pairs == 5
+    while (pair := workspace.next_trial_pair(trial.id)) is not None:
+        assert pair.document.id != changed.id
+        workspace.label_trial_pair(trial.id, pair.document.id, pair.label.id, True, "ann")
+    found = workspace.trial_report(trial.id)
+    assert (found.n_pairs, found.n_labelled) == (5, 5)
+    assert workspace.trial([GOOD], 6).id != trial.id  # what has left it does not keep it open
+
+
+def test_what_was_asked_when_a_trial_is_cancelled_is_taken_in(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ahead(self: SimulatedTeacher, requests: Iterable[TeacherRequest]) -> Iterator[Answered | None]:
+        todo = iter(requests)
+        while batch := list(islice(todo, 4)):  # four are under way at a time
+            asked.extend(r.document.id for r in batch)
+            yield None
+            for request, answers in zip(batch, self._batch(batch), strict=True):
+                yield Answered(request, tuple(answers))
+
+    monkeypatch.setattr(SimulatedTeacher, "judge", ahead)
+
+    def stop(done: int, total: int, message: str) -> None:
+        if message.startswith("Asking about the pairs") and done >= 5:
+            raise JobCancelled("stop")
+
+    with pytest.raises(JobCancelled):
+        workspace.trial([GOOD], 12, progress=stop)
+    assert len(asked) == 8
+    workspace.trial([GOOD], 12)
+    assert len(asked) == len(set(asked)) == 12

@@ -156,6 +156,23 @@ def test_a_cancelled_run_takes_in_what_was_asked_and_asks_nothing_more(
     assert set(zip(written["document_id"], written["label_id"], strict=True)) == set(teacher.drawn)
 
 
+def test_what_came_in_one_go_is_written_before_the_teacher_takes_a_while(
+    journal: Journal, view: CorpusView, shortlist: IntArray, rows: IntArray
+) -> None:
+    written: list[int] = []
+
+    class Bursts(Costly):
+        def judge(self, requests: Iterable[TeacherRequest]) -> Iterator[Answered | None]:
+            todo = list(requests)
+            for half in (todo[:30], todo[30:]):
+                written.append(journal.counts()["judgments"])
+                yield from map(self._answered, half)
+                yield None
+
+    judge(journal, Bursts(), view, shortlist, rows)
+    assert written == [0, 150]
+
+
 def test_what_was_answered_before_the_server_died_is_kept(
     journal: Journal, view: CorpusView, shortlist: IntArray, rows: IntArray
 ) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import copy
 import importlib.util
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -587,6 +589,30 @@ def test_a_real_model_answers(real: TransformersTeacher) -> None:
     assert [a.probability for a in _flat([answers])] == pytest.approx(
         [s.probability for s in plain], abs=1e-3
     )
+
+
+@pytest.mark.parametrize("broken", ["", "mask", "positions"])
+def test_a_real_model_in_bfloat16_is_told_from_one_that_packs_wrongly(
+    real: TransformersTeacher, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    model, additive, row = real.model, lm._additive, lm._packed_row
+    loaded = model.model
+    monkeypatch.setattr(model, "_model", copy.deepcopy(loaded).to(torch.bfloat16))
+    monkeypatch.setattr(model, "mode", None)
+
+    def counting(blocks: Sequence[Block]) -> tuple[Any, Any, Any, Any]:
+        ids, positions, mask, ends = row(blocks)
+        return ids, torch.arange(positions.shape[1])[None], mask, ends
+
+    if broken == "mask":
+        monkeypatch.setattr(
+            lm, "_additive", lambda mask, dtype: additive(np.tri(len(mask), dtype=np.bool_), dtype)
+        )
+    if broken == "positions":
+        monkeypatch.setattr(lm, "_packed_row", counting)
+    block = real.block(TeacherRequest(_CATS, _ASKED, (0, 1, 2), _ASKED))
+    model.say([block], model.words("yes", "no"))
+    assert (model.mode == "packed") is (not broken)
 
 
 def test_a_real_model_begins_its_answer_with_a_known_word(real: TransformersTeacher) -> None:

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lmtx.errors import ShapeError
+from lmtx.quality import reliability
+
+
+def test_bins_hold_all_pairs_and_the_gap_is_that_of_the_bins() -> None:
+    probability = [i / 100 for i in range(100)]
+    found = reliability(probability, [i % 2 == 0 for i in range(100)])
+    assert found is not None
+    assert found.n == 100
+    assert sum(b.n_accepted for b in found.bins) == 50
+    assert [b.probability for b in found.bins] == sorted(b.probability for b in found.bins)
+    by_hand = sum(b.n * abs(b.n_accepted / b.n - b.probability) for b in found.bins) / 100
+    assert found.gap == pytest.approx(by_hand)
+    assert found.lean == pytest.approx(0.5 - 0.495)
+    assert found.curve is None or found.curve.slope < 0.2  # it says nothing of what is accepted
+
+
+def test_a_teacher_that_is_too_sure_is_put_right() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.uniform(0.05, 0.95, 4000)
+    logit = np.log(true / (1 - true))
+    said = 1 / (1 + np.exp(-(3 * logit + 1)))  # three times as sure, and leaning to yes
+    accepted = rng.random(4000) < true
+    found = reliability(said.tolist(), accepted.tolist())
+    assert found is not None
+    assert found.gap > 0.1
+    assert found.lean < -0.05
+    fitted = found.fitted(said)
+    assert fitted is not None
+    assert np.abs(fitted - true).mean() < 0.02
+    again = reliability(fitted.tolist(), accepted.tolist())
+    assert again is not None
+    assert again.gap < 0.03
+
+
+def test_too_few_or_one_kind_alone_fit_nothing() -> None:
+    assert reliability([0.5] * 49, [True] * 49) is None
+    found = reliability([0.9] * 50, [True] * 50)
+    assert found is not None
+    assert found.curve is None
+    assert found.fitted([0.3]) is None
+    with pytest.raises(ShapeError, match="50 probabilities, 49 decisions"):
+        reliability([0.5] * 50, [True] * 49)
