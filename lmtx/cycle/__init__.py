@@ -3,7 +3,8 @@
 from lmtx.cycle.active import Active, usefulness
 from lmtx.cycle.data import CycleInputs, Training, seeded_rows, training_set
 from lmtx.cycle.held_out import judged_quality
-from lmtx.cycle.rounds import CyclePreview, CycleReport, RoundReport, preview_cycle, run_cycle
+from lmtx.cycle.reports import CyclePreview, CycleReport, RoundReport
+from lmtx.cycle.rounds import preview_cycle, run_cycle
 from lmtx.cycle.training import train_once
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from lmtx.cycle.data import (
     training_set,
 )
 from lmtx.cycle.held_out import MIN_DOCUMENTS, improved, judged_quality
+from lmtx.cycle.reports import CyclePreview, CycleReport, RoundReport, Spent
 from lmtx.cycle.training import finish, fit, promoted_tagger
 from lmtx.errors import InputError, NothingToDoError
 from lmtx.quality import standard_error
@@ -31,7 +32,6 @@ from lmtx.teacher import (
     NO_BUDGET,
     Budget,
     Estimate,
-    JudgePreview,
     JudgeReport,
     Teacher,
     TeacherRequest,
@@ -43,9 +43,9 @@ from lmtx.types import (
     Document,
     FloatArray,
     IntArray,
+    Label,
     Pairs,
     Progress,
-    Run,
     no_progress,
 )
 
@@ -53,79 +53,6 @@ _POOL = 5  # labels of each compared system that are judged on held-out document
 _STEPS = 100  # progress units of a round
 _ASK_SHARE = 0.85  # of what is left of a budget; the rest is for held-out documents
 _LONGEST = 200  # labels among which the one with most tokens is looked for
-
-
-@dataclass(frozen=True)
-class RoundReport:
-    """What one round did.
-
-    round : from 1
-    n_pairs, n_judged, n_yes : of the training documents' shortlists: pairs, asked now, yes among those
-    n_held_out_judged : pairs of held-out documents asked now
-    n_unparsed, n_failed : of all asked now: answers that could not be read, and pairs that were not answered
-    tokens, tokens_out, cost : of all asked now: tokens read and written, of these written, dollars
-    held_out, held_out_se : quality of the student on held-out documents, its standard error; None
-        without them
-    zero_shot : quality of the zero-shot ranking there
-    improved : whether it was better than the best round before by more than the standard error
-    cpu_s : process time
-    """
-
-    round: int
-    n_pairs: int
-    n_judged: int
-    n_yes: int
-    n_held_out_judged: int
-    n_unparsed: int
-    n_failed: int
-    tokens: int
-    tokens_out: int
-    cost: float
-    held_out: float | None
-    held_out_se: float | None
-    zero_shot: float | None
-    improved: bool
-    cpu_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class CyclePreview:
-    """What a cycle would ask.
-
-    next : of the first round's shortlists, exact
-    n_later : at most so many pairs in later rounds and of held-out documents; 0 at least
-    later : at most so much for these; nothing at least
-    """
-
-    next: JudgePreview
-    n_later: int
-    later: Estimate
-
-
-@dataclass(frozen=True)
-class CycleReport:
-    """What a cycle did.
-
-    run : the run it made; `run.promoted` says whether it is in use
-    rounds : in order
-    stopped : why it ended, for the user
-    n_documents : training documents it asked about
-    n_judged : pairs asked, held-out ones included
-    tokens, cost : read and written for these, and dollars
-    n_failed, problem : pairs that were not answered and stay open, and why the last one was not
-    cpu_s : process time, without encoding where vectors were cached
-    """
-
-    run: Run
-    rounds: tuple[RoundReport, ...]
-    stopped: str
-    n_documents: int
-    n_judged: int
-    tokens: int
-    cost: float
-    n_failed: int
-    problem: str
-    cpu_s: float
 
 
 def run_cycle(
@@ -351,35 +278,6 @@ def preview_cycle(
     return cycle.preview(rounds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    """What was asked so far."""
-
-    n_unparsed: int = 0
-    n_failed: int = 0
-    tokens: int = 0
-    tokens_out: int = 0
-    cost: float = 0.0
-
-    def plus(self, report: JudgeReport) -> _Spent:
-        return _Spent(
-            self.n_unparsed + report.n_unparsed,
-            self.n_failed + report.n_failed,
-            self.tokens + report.tokens,
-            self.tokens_out + report.tokens_out,
-            self.cost + report.cost,
-        )
-
-    def less(self, other: _Spent) -> _Spent:
-        return _Spent(
-            self.n_unparsed - other.n_unparsed,
-            self.n_failed - other.n_failed,
-            self.tokens - other.tokens,
-            self.tokens_out - other.tokens_out,
-            self.cost - other.cost,
-        )
-
-
 class _Cycle:
     """State of a running cycle: what it ranks with, and which students it has."""
 
@@ -397,7 +295,7 @@ class _Cycle:
     ) -> None:
         self._budget, self._min_open = budget, min_open
         self._active = None if active is None else Active(active, len(view.labels))
-        self.spent = _Spent()
+        self.spent = Spent()
         self.out_of = self.problem = ""
         self.inputs, self.teacher, self.view = inputs, teacher, view
         self.progress, self.total, self.round = progress, total, 1
@@ -477,8 +375,11 @@ class _Cycle:
             return CyclePreview(first, 0, Estimate())
         longest = sorted(self.view.labels, key=lambda x: len(x.full_text.encode()))[-_LONGEST:]
         one = Document("", "", "")
-        cost = {x.id: self.teacher.estimate([TeacherRequest(one, (x,), (0,), (x,))]) for x in longest}
-        label = max(longest, key=lambda x: cost[x.id].tokens_in)
+
+        def tokens(x: Label) -> int:
+            return self.teacher.estimate([TeacherRequest(one, (x,), (0,), (x,))]).tokens_in
+
+        label = max(longest, key=tokens)
 
         def most(rows: IntArray, n: int) -> Estimate:
             labels, ranks = (label,) * n, tuple(range(n))

@@ -10,8 +10,9 @@ from lmtx.teacher.base import (
     ask,
     teacher_key,
 )
+from lmtx.teacher.budget import NO_BUDGET, Budget
 from lmtx.teacher.evidence import EvidenceTeacher
-from lmtx.teacher.judging import NO_BUDGET, Budget, JudgePreview, JudgeReport, judge, preview
+from lmtx.teacher.judging import JudgePreview, JudgeReport, judge, preview
 from lmtx.teacher.registry import TEACHERS, TeacherKind, load_teacher, parse_spec
 from lmtx.teacher.simulated import SimulatedTeacher
 from lmtx.teacher.spec import TeacherSpec

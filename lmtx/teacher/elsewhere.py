@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 
 from lmtx.errors import ConsentError, InputError, LockedError, StorageError, TeacherError
 from lmtx.teacher.base import Teacher, TeacherContext
-from lmtx.teacher.judging import NO_BUDGET, Budget, Stopped, judge
+from lmtx.teacher.budget import NO_BUDGET, Budget, Stopped
+from lmtx.teacher.judging import judge
 from lmtx.teacher.lines import Issues, check_folder, line_of, parse, read_lines
 from lmtx.teacher.registry import load_teacher, parse_spec
 from lmtx.teacher.requests_file import (

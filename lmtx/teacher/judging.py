@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
-from lmtx.errors import InputError, JobCancelled, ShapeError, TeacherError
+from lmtx.errors import JobCancelled, ShapeError, TeacherError
 from lmtx.teacher.base import Answered, Estimate, Teacher, TeacherRequest
+from lmtx.teacher.budget import NO_BUDGET, Budget, Stopped
 from lmtx.types import CorpusView, Document, IntArray, Judgment, Label, Progress, no_progress, now
 
 _COMMIT_DOCS = 64
@@ -18,8 +19,6 @@ _SPEED_PAIRS = 10
 """Fewer pairs say nothing of how quick a teacher is."""
 _PROGRESS_DOCS = 2048
 """Documents answered before cost nothing, but progress is still to be told now and then."""
-
-Stopped = Literal["", "pairs", "tokens", "dollars", "minutes"]
 
 
 class JudgmentStore(Protocol):
@@ -38,59 +37,6 @@ class JudgmentStore(Protocol):
     def append_judgments(self, judgments: Sequence[Judgment]) -> int:
         """Store judgments durably in one transaction."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Where judging ends, whatever is left; None: no limit.
-
-    A document is asked about whole or not at all: judging ends before the first one that might exceed a
-    limit. Minutes end it before the next document.
-    """
-
-    pairs: int | None = None
-    tokens: int | None = None
-    dollars: float | None = None
-    minutes: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what can't be meant."""
-        for name in ("pairs", "tokens", "dollars", "minutes"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise InputError(f"Budget: {name} is {value}, expected 0 or more, or none.")
-
-    @classmethod
-    def of(cls, limits: Mapping[str, Any] | None) -> Budget:
-        """Read limits given by name, as jobs keep them."""
-        try:
-            return cls(**(limits or {}))
-        except TypeError as error:
-            raise InputError(
-                f"Budget: {', '.join(map(str, limits or {}))}; expected pairs, tokens, dollars or minutes, "
-                "each a number."
-            ) from error
-
-    def share(self, share: float) -> Budget:
-        """Return a part of it."""
-        return Budget(
-            None if self.pairs is None else int(self.pairs * share),
-            None if self.tokens is None else int(self.tokens * share),
-            None if self.dollars is None else self.dollars * share,
-            None if self.minutes is None else self.minutes * share,
-        )
-
-    def less(self, report: JudgeReport, minutes: float = 0.0) -> Budget:
-        """Return what is left of it after some judging that took `minutes`."""
-        return Budget(
-            None if self.pairs is None else max(0, self.pairs - report.n_judged),
-            None if self.tokens is None else max(0, self.tokens - report.tokens),
-            None if self.dollars is None else max(0.0, self.dollars - report.cost),
-            None if self.minutes is None else max(0.0, self.minutes - minutes),
-        )
-
-
-NO_BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True)
