@@ -12,7 +12,7 @@ from app import actions, reviewing, services
 from app.state import Key
 from app.widgets import errors, jobs, layout, teacher, teacher_cost, words
 from app.widgets.inert import escape, reading, shorten
-from app.widgets.teacher_kinds import ASK, LOCAL, SERVER, Choice, short
+from app.widgets.teacher_kinds import ASK, EVIDENCE, LOCAL, SERVER, Choice, short
 from app.widgets.teacher_report import report
 from lmtx.errors import LmtxError
 from lmtx.teacher import parse_spec
@@ -97,6 +97,8 @@ def _begin(workspace: Workspace, place: DeltaGenerator, *, cancel: bool) -> None
         )
         n = st.number_input("Pairs", 10, 200, N_PAIRS, step=10, key="trial_n", width=130)
     why = teacher_cost.why_not(workspace, choice)
+    if choice.kind == EVIDENCE:
+        why = "a trial is for language models; the evidence teacher only compares words and meanings."
     if not why and second:
         why = teacher_cost.why_not(workspace, Choice(parse_spec(second).kind, second, 0, None, 1))
     with place:
@@ -134,7 +136,7 @@ def _others(workspace: Workspace, choice: Choice) -> dict[str, str]:
                 )
                 found[spec] = f"the same with the prompt {prompt.name}"
     for row in reversed(workspace.journal.teachers()):
-        if row.spec and row.spec != choice.teacher and row.spec not in found:
+        if row.spec and row.spec not in (EVIDENCE, choice.teacher, *found):
             found[row.spec] = short(row.spec)
     return found
 

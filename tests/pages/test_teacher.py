@@ -425,6 +425,13 @@ def test_a_trial_is_labelled_blind_and_then_compared(open_page: Open, trials: Tr
     assert "<b>70b" not in shown
 
 
+def test_the_evidence_teacher_is_not_tried(full: Path, open_page: Open) -> None:
+    at = show(open_page("teacher"), "Trial")
+    assert at.button(key="start_trial").disabled
+    assert "a trial is for language models" in text_of(at)
+    assert "evidence" not in at.selectbox(key="trial_second").options
+
+
 def test_a_key_of_a_trial_pressed_twice_counts_once(
     open_page: Open, trials: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
