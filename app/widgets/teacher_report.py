@@ -26,7 +26,10 @@ def report(found: TrialReport) -> None:
         ("Tokens", [words.count(s.tokens) for s in sides]),
         ("Dollars", [f"{s.cost:.4f}" if s.cost else "–" for s in sides]),
     ]
-    head = "".join(f'<th title="{escape(s.teacher)}">{escape(short(s.teacher))}</th>' for s in sides)
+    head = "".join(
+        f'<th title="{escape(s.teacher)}">{escape(name)}</th>'
+        for s, name in zip(sides, _names(found), strict=True)
+    )
     body = "".join(
         f"<tr><td>{escape(n)}</td>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>" for n, cells in rows
     )
@@ -46,17 +49,21 @@ def _share(right: int, n: int) -> str:
 
 def sentence(found: TrialReport) -> str:
     """Say in plain words what came out."""
-    named = [(short(s.teacher), s.n_right, s.n) for s in found.sides]
-    parts = [f"{name} is right on {right} of {n}" for name, right, n in named]
-    if len(named) < 2:
+    names = _names(found)
+    parts = [f"{name} is right on {s.n_right} of {s.n}" for name, s in zip(names, found.sides, strict=True)]
+    if len(parts) < 2:
         return f"{parts[0]} pairs."
-    (one, right_1, n_1), (two, right_2, n_2) = named[:2]
-    low_1, high_1 = measures.wilson(right_1, n_1)
-    low_2, high_2 = measures.wilson(right_2, n_2)
-    if low_1 > high_2 or low_2 > high_1:
-        better = one if low_1 > high_2 else two
-        return f"{parts[0]} pairs, {parts[1]}: {better} judges better here."
+    first, second = found.n_only
+    if found.p < 0.05:
+        better = names[0] if first > second else names[1]
+        return f"{parts[0]} pairs, {parts[1]}: {better} judges better here (p = {found.p:.2g})."
     return (
         f"{parts[0]} pairs, {parts[1]}. So few pairs can't tell which is better: take the cheaper one, or "
         "try more pairs."
     )
+
+
+def _names(found: TrialReport) -> list[str]:
+    """Short names; with a number where they are the same."""
+    names = [short(s.teacher) for s in found.sides]
+    return names if len(set(names)) == len(names) else [f"{name} ({i})" for i, name in enumerate(names, 1)]

@@ -64,7 +64,14 @@ class TrialSide:
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """Teachers side by side. Of the `n_both` pairs that two teachers answered, they agree on `n_agree`."""
+    """Teachers side by side.
+
+    n_agree, n_both : of the pairs that two teachers answered, those on which they agree
+    n_only : labelled pairs that the first alone, and that the second alone was right on, of those that both
+        answered; (0, 0) for one teacher
+    p : of the exact McNemar test on these: how often chance alone would set two equally good teachers so far
+        apart; 1 where nothing does
+    """
 
     n_pairs: int
     n_labelled: int
@@ -72,6 +79,8 @@ class TrialReport:
     sides: tuple[TrialSide, ...]
     n_agree: int
     n_both: int
+    n_only: tuple[int, int]
+    p: float
 
 
 def trial(
@@ -140,14 +149,16 @@ def report(parts: Parts, trial_id: str) -> TrialReport:
     body = _body(parts, trial_id)
     labels = _labels(parts, body)
     sides = []
+    right: list[dict[tuple[str, str], bool]] = []
     for side in body["sides"]:
         said = {place: a for place, a in _answers(body, side) if place in labels}
+        right.append({p: a["verdict"] == ("yes" if labels[p] else "no") for p, a in said.items()})
         yes = [place for place, a in said.items() if a["verdict"] == "yes"]
         sides.append(
             TrialSide(
                 teacher=side["spec"],
                 n=len(said),
-                n_right=sum(a["verdict"] == ("yes" if labels[place] else "no") for place, a in said.items()),
+                n_right=sum(right[-1].values()),
                 n_yes=len(yes),
                 n_yes_right=sum(labels[place] for place in yes),
                 n_unparsed=sum(a["verdict"] == "unparsed" for a in said.values()),
@@ -156,12 +167,29 @@ def report(parts: Parts, trial_id: str) -> TrialReport:
             )
         )
     both: list[bool] = []
+    only = (0, 0)
     if len(body["sides"]) == 2:
         first, second = (dict(_answers(body, side)) for side in body["sides"])
         both = [first[p]["verdict"] == second[p]["verdict"] for p in first.keys() & second.keys()]
+        one, two = right
+        shared = one.keys() & two.keys()
+        only = sum(one[p] > two[p] for p in shared), sum(two[p] > one[p] for p in shared)
     return TrialReport(
-        len(_pairs(parts, body)), len(labels), sum(labels.values()), tuple(sides), sum(both), len(both)
+        n_pairs=len(_pairs(parts, body)),
+        n_labelled=len(labels),
+        n_wanted=sum(labels.values()),
+        sides=tuple(sides),
+        n_agree=sum(both),
+        n_both=len(both),
+        n_only=only,
+        p=_mcnemar(only),
     )
+
+
+def _mcnemar(only: tuple[int, int]) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0
 
 
 def adopt_answers(parts: Parts, teacher: Teacher) -> int:

@@ -44,6 +44,8 @@ def test_two_teachers_are_compared_by_labels_given_blind(workspace: Workspace) -
     assert poor.n_right < 20
     assert found.n_agree == poor.n_right
     assert found.n_both == 20
+    assert found.n_only == (20 - poor.n_right, 0)
+    assert found.p == pytest.approx(2 * 0.5 ** (20 - poor.n_right))
     assert workspace.trials()[0].n_labelled == 20
     (decision, *_) = workspace.journal.decisions()
     assert (decision.policy, decision.reviewer) == ("trial", "ann")
