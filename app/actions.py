@@ -71,6 +71,14 @@ def promote(workspace: Workspace, run_id: str) -> None:
 
 
 @reported
+def edit_label(workspace: Workspace, label_id: str, values: Mapping[str, Any]) -> None:
+    """Change what a label means."""
+    changed = workspace.edit_label(label_id, **values)
+    services.after(workspace)
+    state.FLASH.set(f"“{changed.name}” has its new definition. Ask the teacher again about its pairs.")
+
+
+@reported
 def switch(folder: Path) -> None:
     """Look at another workspace."""
     services.switch(folder)

@@ -18,7 +18,6 @@ import streamlit as st
 
 from app import services
 from app.measures import with_intervals
-from lmtx.config import Settings
 from lmtx.errors import LmtxError
 from lmtx.types import Run
 from lmtx.workspace import Status, TeachPreview, Workspace
@@ -112,11 +111,6 @@ def teach_preview(
 
 
 # ---- teachers -----------------------------------------------------------------------------------
-
-
-def settings(workspace: Workspace) -> Settings:
-    """Settings as they are in the file: a job or the command line may have changed them meanwhile."""
-    return Settings.load(workspace.folder)
 
 
 def find_servers() -> list[FoundServer]:

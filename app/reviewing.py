@@ -1,27 +1,81 @@
-"""What the keys of the review do: each records at once and says so."""
+"""What the keys of the review do, whichever way one works: each records at once and says so."""
 
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
-from typing import ParamSpec
+from typing import Literal, ParamSpec, get_args
 
 import streamlit as st
 
 from app import services, state
 from lmtx.errors import LmtxError
-from lmtx.review.models import Candidate, Policy, ReviewItem
-from lmtx.types import Action, Decision, PairState
+from lmtx.review.models import PairItem, Policy, ReviewItem, Scope
+from lmtx.types import Action, Decision
 from lmtx.workspace import Workspace
 
 P = ParamSpec("P")
-KEYS = 9
-"""Candidates that a number key can reach."""
+Mode = Literal["document", "pair", "label", "history"]
+MODES: dict[Mode, str] = {"document": "Document", "pair": "Pair", "label": "Label", "history": "History"}
+REASONS = {
+    "unclear": "unclear",
+    "too_broad": "too broad",
+    "too_narrow": "too narrow",
+    "off_topic": "off topic",
+    "bad_text": "bad text",
+}
+"""Why a label is wrong, in words."""
 PAUSE_S = 0.4
-"""Time in which a document can't have been read: a key that would settle it is a double press."""
+"""Time in which nothing can have been read: a key that would settle it is a double press."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the review is about: the way to work, the queue and its scope. All of it is in the address."""
+
+    mode: Mode
+    policy: Policy
+    label_id: str | None
+    query: str
+    document_id: str | None
+    like: str | None
+
+    @classmethod
+    def of_address(cls) -> View:
+        """Read it from the address; what is not known there is as if it were not there."""
+        mode, policy = state.param("mode") or "document", state.param("queue") or "default"
+        known_mode: Mode = mode if mode in MODES else "document"
+        known_policy: Policy = policy if policy in get_args(Policy) else "default"  # type: ignore[assignment]
+        query = (state.param("query") or "").strip()
+        return cls(
+            known_mode,
+            known_policy,
+            state.param("label"),
+            query,
+            state.param("document"),
+            state.param("like"),
+        )
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What the frame around the work depends on."""
+        return self.mode, self.policy, self.label_id, self.query, self.like
+
+    @property
+    def scope(self) -> Scope:
+        """The part of the corpus that is asked about."""
+        return Scope(label_id=self.label_id, query=self.query)
+
+
+def address(**changes: str | None) -> None:
+    """Change parts of the address; None takes one out."""
+    for name, value in changes.items():
+        if value:
+            st.query_params[name] = value
+        else:
+            st.query_params.pop(name, None)
 
 
 def reported(do: Callable[P, None]) -> Callable[P, None]:
@@ -39,183 +93,182 @@ def reported(do: Callable[P, None]) -> Callable[P, None]:
     return safely
 
 
-def shown(item: ReviewItem) -> list[Candidate]:
-    """Return the candidates that have a number key: what was said yes to or decided, then the best ranked."""
-    said = [c for c in item.candidates if c.verdict == "yes" or c.decision is not None]
-    rest = [c for c in item.candidates if c.verdict != "yes" and c.decision is None]
-    kept = {c.label_id for c in [*said, *rest][:KEYS]}
-    return [c for c in item.candidates if c.label_id in kept]
+# ---- recording ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What stands of the open document's labels.
+class Target:
+    """A pair that can be spoken of, and how it was drawn."""
 
-    accepted, rejected : ids of labels decided by people
-    added : ids of accepted labels that have no number key
-    """
-
-    accepted: frozenset[str]
-    rejected: frozenset[str]
-    added: tuple[str, ...]
+    document_id: str
+    label_id: str
+    name: str
+    policy: str
+    inclusion_probability: float | None
+    blind: bool
 
     @classmethod
-    def of(cls, item: ReviewItem, pairs: list[PairState]) -> Standing:
-        """Read it from the pairs of the document."""
-        accepted = frozenset(p.label_id for p in pairs if p.decision == "accept")
-        return cls(
-            accepted,
-            frozenset(p.label_id for p in pairs if p.decision == "reject"),
-            tuple(sorted(accepted - {c.label_id for c in shown(item)})),
+    def of(cls, item: ReviewItem | PairItem, label_id: str, name: str) -> Target:
+        """Pair of what is shown with one of its labels."""
+        return cls(item.document.id, label_id, name, item.policy, item.inclusion_probability, item.blind)
+
+    def decision(self, action: Action, *, batch: str = "", reason: str = "", note: str = "") -> Decision:
+        """What this session's reviewer says of it; the reviewer is filled in by `record`."""
+        return Decision(
+            document_id=self.document_id,
+            label_id=self.label_id,
+            action=action,
+            reviewer="",
+            policy=self.policy,
+            inclusion_probability=self.inclusion_probability,
+            batch=batch,
+            reason=reason,
+            note=note,
+            blind=self.blind,
         )
 
 
-def _decision(workspace: Workspace, item: ReviewItem, label_id: str | None, action: Action) -> Decision:
-    return Decision(
-        document_id=item.document.id,
-        label_id=label_id,
-        action=action,
-        reviewer=services.reviewer(workspace),
-        policy=item.policy,
-        inclusion_probability=item.inclusion_probability,
+_LAST: state.Key[Target | None] = state.Key("lmtx.review.last", None)
+"""The pair rejected by the last key: a reason is about it."""
+
+
+def record(workspace: Workspace, decisions: Sequence[Decision], said: str) -> None:
+    """Record, and say so once it is durable."""
+    from dataclasses import replace
+
+    name = services.reviewer(workspace)
+    workspace.decide([replace(d, reviewer=name) for d in decisions])
+    saved(said)
+
+
+def said_already(workspace: Workspace, target: Target, action: Action) -> bool:
+    """Whether the newest word on a pair is this reviewer's and the same: a second press of the same key.
+
+    What somebody else said does not count: each reviewer's word is on record.
+    """
+    found = workspace.journal.decisions(
+        document_id=target.document_id, label_id=target.label_id, standing=True, newest_first=True
     )
+    newest = next((d for d in found if d.action in ("accept", "reject")), None)
+    return newest is not None and (newest.reviewer, newest.action) == (services.reviewer(workspace), action)
 
 
-@reported
-def toggle(workspace: Workspace, item: ReviewItem, label_id: str, name: str, seen: str) -> None:
-    """Accept; if accepted, reject; if rejected, take back.
+def saved(said: str, rejected: Target | None = None, batch: str = "") -> None:
+    """Say what the last key did.
 
     Parameters
     ----------
-    workspace, item, label_id, name : Workspace, ReviewItem, str, str
-        Which label of which document.
-    seen : str
-        What stood on the screen when the key was pressed: "accepted", "rejected" or anything else.
-        A second press that comes before the screen has changed means the same as the first one.
+    said : str
+        In words, after "Saved: ".
+    rejected : Target, optional
+        The pair that it rejected: a reason may follow.
+    batch : str
+        The batch that it decided: the next undo takes it back as a whole.
     """
-    standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
-    if _is_open(item):
-        state.REVIEW_SELECTED.set(label_id)
-    if seen == "rejected":
-        if label_id in standing.rejected:
-            _retract(workspace, item, label_id, name)
-        return
-    action: Action = "reject" if seen == "accepted" else "accept"
-    if label_id not in (standing.rejected if action == "reject" else standing.accepted):
-        workspace.decide([_decision(workspace, item, label_id, action)])
-    state.REVIEW_SAVED.set(f"Saved: {name} {action}ed")
+    state.REVIEW_SAVED.set(f"Saved: {said}")
+    state.REVIEW_APPLIED.set(batch)
+    _LAST.set(rejected)
+
+
+def just_rejected() -> Target | None:
+    """The pair that the last key rejected."""
+    return _LAST.get()
 
 
 @reported
-def add(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
-    """Accept a label that was missing among the candidates."""
-    workspace.decide([_decision(workspace, item, label_id, "accept")])
-    state.REVIEW_SELECTED.set(label_id)
-    state.REVIEW_SEARCH.set(state.REVIEW_SEARCH.get() + 1)
-    state.REVIEW_SAVED.set(f"Saved: {name} added")
+def explain(workspace: Workspace, target: Target, reason: str = "", note: str = "") -> None:
+    """Say why a label is wrong, or write a note beside what was said.
 
-
-def add_first(workspace: Workspace, item: ReviewItem, text: str) -> None:
-    """Accept the first label that the search line finds; nothing where it finds none."""
-    found = workspace.find_labels(text, limit=1, document_id=item.document.id)
-    if found:
-        add(workspace, item, found[0].id, found[0].name)
-
-
-@reported
-def remove(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
-    """Take back a label that was added."""
-    _retract(workspace, item, label_id, name)
-
-
-@reported
-def complete(workspace: Workspace, item: ReviewItem) -> None:
-    """Settle the document: what is accepted is right, the other candidates are not, none is missing."""
-    if _too_early(item):
-        return
-    standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
-    rejected = {c.label_id for c in shown(item)} - standing.accepted
-    workspace.complete(
-        item.document.id,
-        services.reviewer(workspace),
-        accepted=set(standing.accepted),
-        rejected=rejected,
-        policy=item.policy,
-        inclusion_probability=item.inclusion_probability,
+    A reason rejects, once more where it was rejected already: an undo then leaves the reject as it was.
+    A note repeats what stands decided with the note beside it, and decides nothing where nothing does.
+    """
+    standing = workspace.journal.decisions(
+        document_id=target.document_id, label_id=target.label_id, standing=True, newest_first=True
     )
-    number = len(standing.accepted)
-    state.REVIEW_SAVED.set(f"Saved: document complete with {number} label{'' if number == 1 else 's'}")
-    leave()
+    before = next((d for d in standing if d.action in ("accept", "reject")), None)
+    state.REVIEW_NOTES.set(state.REVIEW_NOTES.get() + 1)
+    if reason:
+        kept = before.note if before is not None and before.action == "reject" else ""
+        made = target.decision("reject", reason=reason, note=note or kept)
+        record(workspace, [made], f"{target.name} is wrong: {REASONS.get(reason, reason)}")
+    elif note:
+        action: Action = before.action if before is not None else "skip"
+        made = target.decision(action, reason=before.reason if before else "", note=note)
+        record(workspace, [made], f"note on {target.name}")
 
 
-@reported
-def skip(workspace: Workspace, item: ReviewItem) -> None:
-    """Put the document aside; nothing is learned from a skip."""
-    if _too_early(item):
-        return
-    workspace.decide([_decision(workspace, item, None, "skip")])
-    state.REVIEW_SAVED.set("Saved: skipped")
-    leave()
+def reviewed_here(workspace: Workspace, undone: Sequence[Decision]) -> str:
+    """What an undo took back, in words."""
+    first = undone[0]
+    if len(undone) > 1:
+        complete = any(d.action == "complete" for d in undone)
+        return "document complete" if complete else f"{len(undone)} decisions"
+    label = workspace.journal.label(first.label_id) if first.label_id else None
+    name = label.name if label is not None else "document"
+    return f"{name} {'skipped' if first.action == 'skip' else first.action + 'ed'}"
 
 
-@reported
-def undo(workspace: Workspace) -> None:
-    """Take back the last step and show its document."""
-    undone = workspace.undo(services.reviewer(workspace))
-    if not undone:
-        state.REVIEW_SAVED.set("Nothing to undo")
-        return
-    document_id = undone[0].document_id
-    current = state.REVIEW_ITEM.get()
-    if current is None or current.document.id != document_id:
-        policy = undone[0].policy
-        known: Policy = "uncertain" if policy == "uncertain" else "audit" if policy == "audit" else "default"
-        state.REVIEW_ITEM.set(workspace.review_item(document_id, known))
-    state.REVIEW_SAVED.set("Saved: last step taken back")
+# ---- double presses -------------------------------------------------------------------------------
 
 
-@reported
-def move(item: ReviewItem, step: int) -> None:
-    """Select the next or the previous candidate."""
-    ids = [c.label_id for c in shown(item)]
-    if not ids:
-        return
-    selected = state.REVIEW_SELECTED.get()
-    at = ids.index(selected) if selected in ids else 0
-    state.REVIEW_SELECTED.set(ids[(at + step) % len(ids)])
+def too_early() -> bool:
+    """Whether a key came before anybody could read what followed the one before; says so."""
+    early = time.monotonic() - state.REVIEW_LEFT.get() < PAUSE_S
+    if early and not state.REVIEW_SAVED.get().endswith(_TWICE):
+        state.REVIEW_SAVED.set(state.REVIEW_SAVED.get() + _TWICE)
+    return early
 
 
-def _is_open(item: ReviewItem) -> bool:
-    current = state.REVIEW_ITEM.get()
-    return current is not None and current.document.id == item.document.id
+_TWICE = " · second press not counted"
 
 
-def _too_early(item: ReviewItem) -> bool:
-    """Whether a key that leaves a document came again before anybody could read the one that followed."""
-    return not _is_open(item) or time.monotonic() - state.REVIEW_LEFT.get() < PAUSE_S
-
-
-def turn_help() -> None:
-    """Show or hide the keys."""
-    state.REVIEW_HELP.set(not state.REVIEW_HELP.get())
-
-
-def leave() -> None:
-    """Close the open document, so that the next one is drawn."""
-    state.REVIEW_ITEM.set(None)
-    state.REVIEW_SELECTED.set(None)
+def left() -> None:
+    """Note that something was left, so that the next is drawn."""
     state.REVIEW_LEFT.set(time.monotonic())
-    st.query_params.pop("document", None)
 
 
-def _retract(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
-    # Taking back one decision restores the one before it, so a label goes back to nobody's
-    # word only when all that stand are taken back, in one step.
-    standing = workspace.journal.decisions(document_id=item.document.id, label_id=label_id, standing=True)
-    deciding = sorted((d for d in standing if d.action in ("accept", "reject")), key=lambda d: -d.seq)
-    if not deciding:
-        return
-    batch = uuid.uuid4().hex
-    plain = _decision(workspace, item, label_id, "retract")
-    workspace.decide([replace(plain, retracts=d.seq, batch=batch) for d in deciding])
-    state.REVIEW_SAVED.set(f"Saved: {name} taken back")
+# ---- what shows -----------------------------------------------------------------------------------
+
+
+def turn(key: state.Key[bool]) -> None:
+    """Show or hide something."""
+    key.set(not key.get())
+
+
+def unfold(document_id: str) -> None:
+    """Show a whole text, or fold it again."""
+    state.REVIEW_UNFOLDED.set(None if state.REVIEW_UNFOLDED.get() == document_id else document_id)
+
+
+def switch_mode(mode: str | None = None) -> None:
+    """Work another way; without a name the next one."""
+    names = list(MODES)
+    now = View.of_address().mode
+    wanted = mode or names[(names.index(now) + 1) % len(names)]
+    forget()
+    if now in ("label", "history") and wanted in ("document", "history"):
+        address(label=None)  # it was chosen to be worked on there, not to narrow what comes next
+    address(mode=None if wanted == "document" else wanted, document=None, like=None)
+
+
+def switch_queue(policy: str | None = None) -> None:
+    """Take another queue; without a name the next one."""
+    names = list(get_args(Policy))
+    wanted = policy or names[(names.index(View.of_address().policy) + 1) % len(names)]
+    forget()
+    address(queue=None if wanted == "default" else wanted, document=None)
+
+
+def narrow(label_id: str | None = None, query: str | None = None) -> None:
+    """Ask only about a label, or about documents that words find; nothing widens again."""
+    forget()
+    state.REVIEW_SEARCH.set(state.REVIEW_SEARCH.get() + 1)
+    address(label=label_id, query=query, document=None, like=None)
+
+
+def forget() -> None:
+    """Close what is open; what was said is on record."""
+    for key in (state.REVIEW_ITEM, state.REVIEW_PAIR, state.REVIEW_SELECTED, state.REVIEW_ROWS):
+        key.pop()
+    for key in (state.REVIEW_ROW, state.REVIEW_MARKED, state.REVIEW_BULK, state.REVIEW_PROGRESS):
+        key.pop()

@@ -7,11 +7,11 @@ loses no more than a filter.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
-from lmtx.review.models import ReviewItem
+from lmtx.review.models import Bulk, PairItem, ReviewItem
 
 T = TypeVar("T")
 
@@ -52,6 +52,10 @@ ACTIVE_JOBS: Key[frozenset[str]] = Key("lmtx.active_jobs", frozenset())
 """Jobs that were queued or running at the last look."""
 REVIEW_ITEM: Key[ReviewItem | None] = Key("lmtx.review.item", None)
 """The document open in the review, with its candidates."""
+REVIEW_PAIR: Key[PairItem | None] = Key("lmtx.review.pair", None)
+"""The pair open in the review."""
+REVIEW_TRAIL: Key[tuple[tuple[str, str, str], ...]] = Key("lmtx.review.trail", ())
+"""Pairs that were shown in this session, oldest first: document, label, policy."""
 REVIEW_SELECTED: Key[str | None] = Key("lmtx.review.selected", None)
 """The candidate whose definition shows."""
 REVIEW_SAVED: Key[str] = Key("lmtx.review.saved", "")
@@ -59,10 +63,27 @@ REVIEW_SAVED: Key[str] = Key("lmtx.review.saved", "")
 REVIEW_ERROR: Key[str] = Key("lmtx.review.error", "")
 """Why the last key did nothing."""
 REVIEW_LEFT: Key[float] = Key("lmtx.review.left", 0.0)
-"""When a document was last left, by the monotonic clock."""
+"""When a document or pair was last left, by the monotonic clock."""
 REVIEW_HELP: Key[bool] = Key("lmtx.review.help", False)
+REVIEW_PROGRESS: Key[bool] = Key("lmtx.review.progress", False)
+REVIEW_UNFOLDED: Key[str | None] = Key("lmtx.review.unfolded", None)
+"""The document whose whole text shows."""
 REVIEW_SEARCH: Key[int] = Key("lmtx.review.search", 0)
 """Number of the search line; a new one is empty."""
+REVIEW_NOTES: Key[int] = Key("lmtx.review.notes", 0)
+"""Number of the line for reasons; a new one is empty."""
+REVIEW_AHEAD: Key[Any] = Key("lmtx.review.ahead", None)
+"""What is fetched while the reviewer reads; see `app.reviewing_ahead`."""
+REVIEW_ROWS: Key[Any] = Key("lmtx.review.rows", None)
+"""Proposed documents of a label as they stood when they were listed; see `app.reviewing_label`."""
+REVIEW_ROW: Key[str | None] = Key("lmtx.review.row", None)
+"""The selected row of the list."""
+REVIEW_MARKED: Key[tuple[str, ...]] = Key("lmtx.review.marked", ())
+"""Documents that were marked to be decided at once."""
+REVIEW_BULK: Key[Bulk | None] = Key("lmtx.review.bulk", None)
+"""The batch whose spot check is asked."""
+REVIEW_APPLIED: Key[str] = Key("lmtx.review.applied", "")
+"""The batch that was decided last, while it is the step that an undo would take back."""
 PRECISION_LABEL: Key[str | None] = Key("lmtx.precision.label", None)
 """The label chosen in a plot."""
 IMPORTED: Key[frozenset[str]] = Key("lmtx.imported", frozenset())

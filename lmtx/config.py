@@ -47,6 +47,15 @@ class Settings(BaseModel):
         Machines that texts may be sent to, as somebody said once each.
     reviewer : str
         Name written beside decisions unless said otherwise.
+    audit_share : float
+        Share of the decisions that the recommended queue asks for on the reserve, to measure.
+    blind_share : float
+        Share of the items that are reviewed without the machine's opinion.
+    retrain_every : int
+        Training decisions after which the app trains in the background; 0: only when asked.
+    goal_predictions, goal_points : int, float
+        Goal of the review: each label with at least so many predictions is known to plus or minus so many
+        points.
     allowed_folder : str or None
         Folder that files may be imported from by path; None: the one in `LMTX_IMPORT_DIR`. Where that
         is set, it must lie inside: who runs the server says what may be read, a workspace may narrow it.
@@ -67,6 +76,11 @@ class Settings(BaseModel):
     teacher: str = "evidence"
     consented_hosts: tuple[str, ...] = ()
     reviewer: str = ""
+    audit_share: float = Field(default=0.3, ge=0.0, le=1.0)
+    blind_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    retrain_every: int = Field(default=50, ge=0)
+    goal_predictions: int = Field(default=20, ge=1)
+    goal_points: float = Field(default=10.0, gt=0.0, le=50.0)
     allowed_folder: str | None = None
     journal_url: str = ""
 

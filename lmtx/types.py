@@ -21,6 +21,9 @@ Role = Literal["train", "held_out", "reserve", "test"]
 Verdict = Literal["yes", "no", "unparsed"]
 State = Literal["accepted", "rejected", "proposed", "declined", "unparsed"]
 Action = Literal["accept", "reject", "skip", "retract", "complete"]
+Reason = Literal["unclear", "too_broad", "too_narrow", "off_topic", "bad_text"]
+"""Why a label was rejected: its definition is unclear, it is too broad or too narrow, the text is about
+something else, or the text itself is bad."""
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -130,7 +133,8 @@ class Decision:
 
     `complete` has no label. `retract` takes back the decision with sequence number
     `retracts`, which restores what stood before it. `policy` and
-    `inclusion_probability` say how the item was drawn (None: not a random draw).
+    `inclusion_probability` say how the item was drawn (None: not a random draw). `reason` is why a label
+    was rejected, one of `Reason` or empty. `blind`: decided without seeing the machine's opinion.
     """
 
     document_id: str
@@ -144,6 +148,8 @@ class Decision:
     retracts: int | None = None
     at: datetime = field(default_factory=now)
     seq: int = 0
+    reason: str = ""
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

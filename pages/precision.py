@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.widgets import errors, gate, layout, precision
+from app.widgets import errors, gate, layout, precision, reviewed
 
 TITLE, SENTENCE = "Precision", "How often is a tag right, and for which labels is that known?"
 
@@ -12,6 +12,10 @@ with errors.shown():
     gate.documents(workspace)
     gate.labels(workspace)
     status = workspace.status()
+    truth = precision.choose_truth(action, status)
+    if truth == "reviewed":
+        reviewed.panel(workspace)
+        st.stop()
     if not status.has_gold:
         precision.without_gold()
         st.stop()

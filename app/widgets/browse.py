@@ -8,7 +8,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from app import services, state
-from app.widgets import inert, layout, table, words
+from app.widgets import defining, inert, layout, table, words
 from app.widgets.inert import escape, shorten
 from lmtx.types import Decision, Label, Role
 from lmtx.workspace import Example, Hit, LabelDetail, PairDetail, Tag, Workspace
@@ -297,6 +297,9 @@ def label(workspace: Workspace, detail: LabelDetail) -> None:
             ]
         )
         layout.note(f"id {item.id}")
+        if st.button("Review this label", icon=":material/rate_review:", key=f"review_{item.id}"):
+            state.go("review", mode="label", label=item.id)
+    defining.panel(workspace, item)
     for title, found, none in (
         ("Accepted", detail.accepted, "No person has accepted it anywhere yet."),
         ("Proposed by the teacher", detail.proposed, "No teacher proposes it anywhere."),

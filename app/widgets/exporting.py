@@ -26,10 +26,21 @@ WHAT = {
 FORMATS = {
     "corpus": ["csv", "jsonl", "parquet"],
     "pairs": ["csv", "jsonl", "parquet"],
-    "decisions": ["csv", "jsonl", "parquet"],
+    "decisions": ["csv", "jsonl", "parquet", "label-studio", "argilla", "prodigy"],
     "model": ["zip"],
 }
+NAMES = {
+    "csv": "CSV",
+    "jsonl": "JSON lines",
+    "parquet": "Parquet",
+    "zip": "ZIP",
+    "label-studio": "Label Studio",
+    "argilla": "Argilla",
+    "prodigy": "Prodigy",
+}
+ENDINGS = {"label-studio": "label-studio.json", "argilla": "argilla.json", "prodigy": "prodigy.jsonl"}
 MIME = {
+    "json": "application/json",
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
@@ -52,19 +63,39 @@ def panel(workspace: Workspace) -> None:
     if not status.run_id:
         layout.note("The model can be taken once a training is in use.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox("Format", FORMATS[what], key=f"export_format_{what}", width=160)
-        target = _folder(workspace) / f"{what}.{kind}"
+        kind = st.selectbox(
+            "Format",
+            FORMATS[what],
+            format_func=lambda k: NAMES[k],
+            key=f"export_format_{what}",
+            width=160,
+        )
+        target = _folder(workspace) / f"{what}.{ENDINGS.get(kind, kind)}"
+        params = {"what": what, "format": kind, "out": str(target)}
+        if what == "decisions":
+            who = _reviewer(workspace)
+            params |= {"reviewer": who} if who else {}
         st.button(
             "Write the file",
             type="primary",
             key="start_export",
             icon=":material/download:",
             on_click=actions.start,
-            args=(workspace, "export", {"what": what, "format": kind, "out": str(target)}),
+            args=(workspace, "export", params),
         )
     busy = jobs.panel(workspace, ["export"], history=1)
     if not busy:
         _files(workspace)
+
+
+def _reviewer(workspace: Workspace) -> str | None:
+    """Draw whose decisions to write, where several people decided."""
+    known = sorted(workspace.journal.decision_counts("reviewer"))
+    if len(known) < 2:
+        return None
+    everybody = "Everybody"
+    chosen = st.selectbox("Of", [everybody, *known], key="export_reviewer", width=200)
+    return None if chosen == everybody else chosen
 
 
 def _folder(workspace: Workspace) -> Path:

@@ -28,6 +28,7 @@ NAMES = {
     "check_positions": "Check the positions",
     "export_requests": "Write requests",
     "import_verdicts": "Import verdicts",
+    "try_definition": "Try a definition",
 }
 STATES = {
     "queued": "waiting to start",

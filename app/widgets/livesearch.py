@@ -1,4 +1,4 @@
-"""A search line for the keyboard alone: / goes there, Enter takes what is found first, Esc goes back."""
+"""A search line for the keyboard alone: F or / goes there, Enter takes what is found first, Esc goes back."""
 
 from __future__ import annotations
 
@@ -23,12 +23,21 @@ export default function (component) {
   const line = parentElement.querySelector('input');
   line.placeholder = data.placeholder;
   line.setAttribute('aria-label', data.label);
-  if (line.dataset.seed !== String(data.seed)) {
-    if (line.dataset.seed !== undefined) { line.value = ''; line.blur(); }
-    line.dataset.seed = String(data.seed);
-  }
+  const store = 'lmtx.draft.' + data.draft;
+  const keep = () => { try {
+    if (line.value) sessionStorage.setItem(store, line.value); else sessionStorage.removeItem(store);
+  } catch (error) { /* a browser that keeps nothing */ } };
   const say = () => setStateValue('query', { seed: data.seed, value: line.value });
-  line.oninput = () => { clearTimeout(line.lmtxTimer); line.lmtxTimer = setTimeout(say, 150); };
+  if (line.dataset.seed !== String(data.seed)) {
+    const first = line.dataset.seed === undefined;
+    line.dataset.seed = String(data.seed);
+    if (!first) { line.value = ''; line.blur(); }
+    // What was typed when the page or the server went away is there again.
+    let kept = '';
+    try { kept = sessionStorage.getItem(store) || ''; } catch (error) { /* none */ }
+    if (first && kept) { line.value = kept; say(); }
+  }
+  line.oninput = () => { keep(); clearTimeout(line.lmtxTimer); line.lmtxTimer = setTimeout(say, 150); };
   line.onkeyup = (event) => event.stopPropagation();
   line.onkeydown = (event) => {
     event.stopPropagation();
@@ -36,16 +45,19 @@ export default function (component) {
     if (event.key === 'Enter' && line.value.trim()) {
       clearTimeout(line.lmtxTimer);
       setTriggerValue('enter', { seed: data.seed, value: line.value });
+      try { sessionStorage.removeItem(store); } catch (error) { /* none */ }
     } else if (event.key === 'Escape') {
       clearTimeout(line.lmtxTimer);
       line.value = '';
+      keep();
       line.blur();
       say();
     }
   };
   const typing = (at) => at && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName));
   const slash = (event) => {
-    if (event.key === '/' && !event.ctrlKey && !event.metaKey && !typing(document.activeElement)) {
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat;
+    if (/^[/fF]$/.test(event.key) && plain && !typing(event.composedPath?.()[0])) {
       event.preventDefault();
       line.focus();
     }
@@ -57,7 +69,13 @@ export default function (component) {
 
 
 def line(
-    label: str, *, seed: str, key: str, placeholder: str = "", on_enter: Callable[[str], None] | None = None
+    label: str,
+    *,
+    seed: str,
+    key: str,
+    draft: str = "",
+    placeholder: str = "",
+    on_enter: Callable[[str], None] | None = None,
 ) -> str:
     """Draw the line and return what is in it.
 
@@ -69,6 +87,8 @@ def line(
         Change it to empty the line.
     key : str
         Widget key.
+    draft : str
+        Under which name the browser keeps what is typed, until it is taken.
     placeholder : str
         Shown while it is empty.
     on_enter : callable
@@ -82,7 +102,7 @@ def line(
 
     mount = st.components.v2.component("lmtx_livesearch", html=_HTML, css=_CSS, js=_JS, isolate_styles=False)
     result = mount(
-        data={"label": label, "seed": seed, "placeholder": placeholder},
+        data={"label": label, "seed": seed, "placeholder": placeholder, "draft": draft or key},
         key=key,
         on_query_change=lambda: None,
         on_enter_change=entered,

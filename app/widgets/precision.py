@@ -16,6 +16,7 @@ from lmtx.workspace import Status, Workspace
 
 SYSTEMS = {"tagger": "The tagger in use", "student": "The student alone", "zero-shot": "Nothing learned"}
 OUTCOMES: dict[Literal["tp", "fp", "fn"], str] = {"tp": "Right", "fp": "Wrong", "fn": "Missed"}
+TRUTHS = {"gold": "Gold labels", "reviewed": "Audited documents"}
 HOW = (
     "A tag is right if the gold labels of the document hold it. Every document gets its five best tags. "
     "**Precision** of a label: of the documents that got it, the share where it is right. **Recall**: of the "
@@ -30,10 +31,31 @@ def without_gold() -> None:
     with layout.empty(
         "Nothing to measure against yet.",
         "Precision needs documents whose right labels are known and were never trained on. Upload "
-        "test documents with labels: set the split column to “test” and say that their labels are gold. "
-        "Estimates from reviewed samples come later.",
+        "test documents with labels (set the split column to “test” and say that their labels are gold), or "
+        "train once and audit some documents.",
     ):
         layout.go_button("Upload test documents", "corpus", main=True, key="precision_corpus")
+
+
+def choose_truth(place: DeltaGenerator, status: Status) -> str:
+    """Draw the choice of what figures are compared with: "gold" or "reviewed"."""
+    if not status.run_id:
+        return "gold"
+    if not status.has_gold:
+        return "reviewed"
+    with place:
+        return str(
+            st.segmented_control(
+                "Compared with",
+                list(TRUTHS),
+                default="gold",
+                required=True,
+                format_func=TRUTHS.__getitem__,
+                key="precision_truth",
+                persist_state="session",
+                label_visibility="collapsed",
+            )
+        )
 
 
 def choose_system(place: DeltaGenerator, status: Status) -> str:

@@ -1,274 +1,295 @@
-"""The review's screen: the document at the left, its candidate labels and keys at the right."""
+"""The frame of the review: the way to work, the queue, the keys; and what all ways of working share."""
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
 
 import streamlit as st
 
 from app import reviewing, services, state
-from app.reviewing import Standing
-from app.widgets import errors, layout, livesearch, words
-from app.widgets.inert import escape, markdown, reading, shorten
+from app.reviewing import MODES, REASONS, Target, View
+from app.widgets import errors, layout, livesearch, review_keys, words
+from app.widgets.inert import escape, markdown, shorten
 from lmtx.errors import LmtxError
-from lmtx.review.models import Candidate, Policy, ReviewItem
+from lmtx.review import NAMES
+from lmtx.review import REASONS as WHY_QUEUE
+from lmtx.review.models import Candidate
 from lmtx.workspace import Workspace
 
-POLICIES: dict[Policy, str] = {
-    "default": "Random documents",
-    "uncertain": "Unsure documents",
-    "audit": "Random sample to measure",
-}
-assert set(POLICIES) == set(get_args(Policy))
+_STYLE = Path(__file__).with_name("review.css")
 KEYS = [
-    ("1 – 9", "accept a label; again: reject it; again: take it back"),
-    ("J  K", "next, previous label: its definition shows"),
-    ("/", "add a missing label: type a word, Enter takes the first that is found, Esc goes back"),
-    ("Enter", "complete: the accepted are right, the others shown are not, none is missing"),
-    ("S", "skip this document for now"),
-    ("U", "undo the last step"),
-    ("H", "show or hide these keys"),
+    ("A  X", "right, wrong: the selected label, the pair, the selected row, or all that are marked"),
+    ("S  U", "skip · undo the last step, again for the one before"),
+    ("J  K", "next, previous: label, pair or row"),
+    ("1 – 9", "label or row of that number: right; again: wrong; again: taken back"),
+    (
+        "F  /",
+        "find: add a missing label; in Pair and Label, choose the label. Enter takes the first, Esc leaves",
+    ),
+    ("T", "why it is wrong (1 – 5), or a note in your words; Enter saves, Esc leaves"),
+    ("W", "the rest is wrong: all that are shown and undecided"),
+    ("Enter", "complete the document; decide the marked at once"),
+    ("E", "show all of a folded text"),
+    ("M  L", "in Label: mark the row · mark the page, then all that wait, then none"),
+    ("N  B", "next page, page back; leave a batch"),
+    ("G", "more like this: near documents for the same label"),
+    ("V  Q", "next way to work · next queue"),
+    ("P  H", "progress and what was learned · these keys"),
 ]
 
 
-def open_document(workspace: Workspace, policy: Policy, document_id: str | None) -> None:
-    """Choose the document to show: the one in the address, the open one, or the next of the queue."""
-    item = state.REVIEW_ITEM.get()
-    if document_id is not None and (item is None or item.document.id != document_id):
-        state.REVIEW_ITEM.set(workspace.review_item(document_id, policy))
-        state.REVIEW_SELECTED.set(None)
-    elif item is not None and document_id is None and item.policy != policy:
-        reviewing.leave()
+def header(workspace: Workspace, view: View, action: Any) -> None:
+    """Draw the choice of the way to work and of the queue."""
+    st.html(f"<style>{_STYLE.read_text(encoding='utf-8')}</style>")
+    with action:
+        st.session_state["review_mode"] = view.mode
+        st.segmented_control(
+            "Way to work",
+            list(MODES),
+            format_func=MODES.__getitem__,
+            key="review_mode",
+            required=True,
+            label_visibility="collapsed",
+            on_change=lambda: reviewing.switch_mode(st.session_state["review_mode"]),
+        )
+        if view.mode in ("document", "pair"):
+            _queue(workspace, view)
 
 
-@st.fragment
-def body(workspace: Workspace, policy: Policy) -> None:
-    """Draw document and candidates; a key reruns only this."""
-    with errors.shown():
-        item = state.REVIEW_ITEM.get()
-        if item is None:
-            found = workspace.next_documents(policy, services.reviewer(workspace))
-            item = found[0] if found else None
-            state.REVIEW_ITEM.set(item)
-        if item is None:
-            _nothing_left(workspace)
-            st.button("Undo", key="undo", shortcut="U", on_click=reviewing.undo, args=(workspace,))
-            _status(workspace)
-            return
-        left, right = st.columns([11, 10], gap="large")
-        with left:
-            _document(item)
-        with right:
-            _candidates(workspace, item)
+def _queue(workspace: Workspace, view: View) -> None:
+    name = NAMES[view.policy]
+    with st.popover(markdown(shorten(name, 26)), key=f"review_queue_{view.policy}"):
+        st.session_state["review_policy"] = view.policy
+        st.radio(
+            "Which ones come",
+            list(NAMES),
+            format_func=NAMES.__getitem__,
+            captions=[markdown(WHY_QUEUE[p]) for p in NAMES],
+            key="review_policy",
+            on_change=lambda: reviewing.switch_queue(st.session_state["review_policy"]),
+        )
+        st.session_state["review_query"] = view.query
+        st.text_input(
+            "Only documents with these words",
+            key="review_query",
+            placeholder="any words",
+            on_change=lambda: reviewing.narrow(
+                view.label_id, st.session_state["review_query"].strip() or None
+            ),
+        )
+        if view.mode == "document":
+            _only_label(workspace, view)
+
+
+def _only_label(workspace: Workspace, view: View) -> None:
+    query = st.text_input(
+        "Only documents where this label is proposed", key="review_only", placeholder="its name"
+    )
+    for label, n in workspace.labels_to_review(4, query) if query.strip() else []:
+        st.button(
+            f"{markdown(shorten(label.name, 40))} ({n})",
+            key=f"only_{label.id}",
+            type="tertiary",
+            on_click=reviewing.narrow,
+            args=(label.id, view.query or None),
+        )
+
+
+def scope(workspace: Workspace, view: View) -> None:
+    """Draw what the queue is narrowed to, each with a way to widen it again."""
+    if view.mode not in ("document", "pair") or not (view.label_id or view.query):
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_scope"):
+        layout.note("Only")
+        if view.label_id:
+            label = workspace.journal.label(view.label_id)
+            name = label.name if label else view.label_id
+            chip(f"label “{name}”", "unlabel", reviewing.narrow, None, view.query or None)
+        if view.query:
+            chip(f"documents with “{view.query}”", "unquery", reviewing.narrow, view.label_id, None)
+
+
+def chip(name: str, key_: str, do: Callable[..., None], *args: object) -> None:
+    """Draw something that can be taken away by a click."""
+    st.button(
+        markdown(shorten(name, 60)),
+        key=key_,
+        icon=":material/close:",
+        on_click=do,
+        args=args,
+        help="Take this away",
+    )
+
+
+# ---- what all ways share --------------------------------------------------------------------------
+
+
+def key(
+    label: str,
+    name: str,
+    letter: str | None,
+    do: Callable[..., None],
+    *args: object,
+    main: bool = False,
+    quiet: bool = False,
+    **more: Any,
+) -> None:
+    """Draw a button that has a key."""
+    kind: Literal["primary", "secondary", "tertiary"] = (
+        "primary" if main else "tertiary" if quiet else "secondary"
+    )
+    st.button(label, key=name, shortcut=letter, type=kind, on_click=do, args=args, **more)
+
+
+def frame_keys() -> None:
+    """Draw the keys that work everywhere: the way to work, the queue, progress and help."""
+    view = View.of_address()
+    key("View", "view", "V", reviewing.switch_mode, quiet=True, help="Next way to work")
+    if view.mode in ("document", "pair"):
+        key("Queue", "queue", "Q", reviewing.switch_queue, quiet=True, help="Next queue")
+    key("Progress", "progress", "P", reviewing.turn, state.REVIEW_PROGRESS, quiet=True)
+    key("Keys", "help", "H", reviewing.turn, state.REVIEW_HELP, quiet=True)
+
+
+def overlay() -> None:
+    """Draw the keys over the screen, while they are asked for."""
+    if state.REVIEW_HELP.get():
+        cells = "".join(f"<kbd>{escape(k)}</kbd><span>{escape(v)}</span>" for k, v in KEYS)
+        st.html(f'<div class="lx-overlay" role="note"><div class="lx-keys">{cells}</div></div>')
     if message := state.REVIEW_ERROR.get():
         errors.show(LmtxError(message))
-    _status(workspace)
 
 
-def _nothing_left(workspace: Workspace) -> None:
-    judged = workspace.status().counts.get("judged_pairs")
-    if not judged:
+def reviewer(workspace: Workspace) -> None:
+    """Make keys sure; where the session knows no reviewer, take the name that the browser remembers."""
+    known = state.REVIEWER.get()
+    remembered = review_keys.watch(known)
+    if remembered and not known:
+        state.REVIEWER.set(remembered[:80])
+        st.rerun()
+
+
+def reason(workspace: Workspace, selected: Target | None) -> None:
+    """Draw the line for reasons and notes: of what was rejected just now, else of what is selected."""
+    rejected = reviewing.just_rejected()
+    target = rejected or selected
+    if target is None:
+        return
+    about = f"“{shorten(target.name, 40)}”: why?" if rejected else "reason or note"
+    review_keys.reason_line(
+        about,
+        asked=rejected is not None,
+        reasons=REASONS,
+        seed=f"{state.REVIEW_NOTES.get()} {target.document_id} {target.label_id}",
+        draft=f"note {target.document_id} {target.label_id}",
+        on_said=lambda why, note: reviewing.explain(workspace, target, why, note),
+    )
+
+
+def search(about: str, placeholder: str, on_enter: Callable[[str], None]) -> str:
+    """Draw the search line that F goes to, and return what is in it."""
+    return livesearch.line(
+        "Find a label",
+        seed=f"{state.REVIEW_SEARCH.get()} {about}",
+        key="review_find",
+        draft=f"find {about}",
+        placeholder=placeholder,
+        on_enter=on_enter,
+    )
+
+
+def bars(teacher: float | None, student: float | None) -> str:
+    """Two thin bars: the teacher's opinion and the student's."""
+    t, s = 100 * (teacher or 0), 100 * (student or 0)
+    said = "not asked" if teacher is None else f"{t:.0f} %"
+    return (
+        f'<div title="teacher {said}, student {s:.0f} %">'
+        f'<div class="lx-bar"><i class="t" style="width:{t:.0f}%"></i></div>'
+        f'<div class="lx-bar"><i class="s" style="width:{s:.0f}%"></i></div></div>'
+    )
+
+
+def strength(candidate: Candidate, best: float) -> float:
+    """Probability of the tagger, or its score against the best one where nothing calibrates it."""
+    if candidate.probability is not None:
+        return candidate.probability
+    return max(0.0, (candidate.score or 0.0) / best) if best > 0 else 0.0
+
+
+def sign(decision: str | None, proposed: bool) -> tuple[str, str, str]:
+    """Sign, class and word of a state."""
+    if decision in ("accept", "accepted"):
+        return "✓", "accepted", "right"
+    if decision in ("reject", "rejected"):
+        return "✗", "rejected", "wrong"
+    if proposed:
+        return "?", "proposed", "proposed"
+    return "\u2007", "open", ""
+
+
+def card(
+    name: str,
+    path: tuple[str, ...],
+    definition: str,
+    aliases: tuple[str, ...],
+    examples: list[tuple[str, str]],
+) -> None:
+    """Draw a label: name, place, definition, aliases, and documents where it was accepted."""
+    place = " › ".join(path)
+    also = ", ".join(aliases[:6])
+    titles = "".join(
+        f'<li dir="auto"><a href="corpus?document={escape(i)}" target="_self">'
+        f"{escape(shorten(t or i, 70))}</a></li>"
+        for i, t in examples
+    )
+    st.html(
+        '<div class="lx-label">'
+        + (f'<div class="lx-cand-path" dir="auto">{escape(place)}</div>' if place else "")
+        + f'<div class="lx-label-name" dir="auto">{escape(name)}</div>'
+        + (
+            f'<div class="lx-label-text" dir="auto">{escape(shorten(definition, 320))}</div>'
+            if definition
+            else ""
+        )
+        + (f'<div class="lx-note" dir="auto">also: {escape(shorten(also, 140))}</div>' if also else "")
+        + (
+            f'<div class="lx-note">Accepted before:</div><ul class="lx-examples">{titles}</ul>'
+            if titles
+            else ""
+        )
+        + "</div>"
+    )
+
+
+def nothing_left(workspace: Workspace, what: str) -> None:
+    """Draw why there is nothing to review, and what to do."""
+    if not workspace.journal.counts().get("judged_pairs"):
         with layout.empty(
             "No document has been judged yet.",
             "Let a teacher propose labels first: reviewing is then a matter of a few keys a document.",
         ):
             layout.go_button("Ask the teacher", "teacher", main=True, key="review_teacher")
         return
+    view = View.of_address()
+    if view.label_id or view.query:
+        with layout.empty(
+            f"No {what} is left here.", "Everything in this part of the corpus is decided or skipped."
+        ):
+            st.button("Widen to all", type="primary", key="review_widen", on_click=reviewing.narrow)
+        return
     with layout.empty(
-        "All done: every document of this queue is reviewed or skipped.",
-        "Train to learn from it, or choose another queue.",
+        f"All done: every {what} of this queue is reviewed or skipped.",
+        "Train to learn from it, or choose another queue (Q).",
     ):
         layout.go_button("Train", "train", main=True, key="review_train")
 
 
-def _document(item: ReviewItem) -> None:
-    chosen = state.REVIEW_SELECTED.get() is not None  # then the sentence nearest in meaning too
-    marks = [h for h in item.highlights if _selected(item) in h.label_ids and (chosen or h.kind == "word")]
-    spans = [(h.start, h.end) for h in marks]
-    keys = state.REVIEW_HELP.get()
-    with st.container(height=340 if keys else 590, border=False, key="lx_reading"):
-        reading(item.document.title, item.document.text, spans, key=item.document.id)
-    if keys:
-        cells = "".join(f"<kbd>{escape(k)}</kbd><span>{escape(v)}</span>" for k, v in KEYS)
-        st.html(f'<div class="lx-keys">{cells}</div>')
-    layout.note(item.reason)
-
-
-def _candidates(workspace: Workspace, item: ReviewItem) -> None:
-    standing = Standing.of(item, workspace.journal.pair_states(item.document.id))
-    st.html(
-        '<div class="lx-bars-key"><span class="lx-teacher">▬ teacher</span>'
-        '<span class="lx-student">▬ student</span></div>'
-    )
-    with st.container(key="lx_candidates"):
-        for number, candidate in enumerate(reviewing.shown(item), start=1):
-            _row(workspace, item, candidate, number, standing)
-    _definition(workspace, item)
-    _add(workspace, item, standing)
-    _actions(workspace, item, standing)
-
-
-def _row(
-    workspace: Workspace, item: ReviewItem, candidate: Candidate, number: int, standing: Standing
-) -> None:
-    mark, kind, said = _state(candidate, standing)
-    key, text = st.columns([1, 7], vertical_alignment="center", gap="small")
-    # The key of the button holds what the press is about: one that comes before the screen has changed
-    # finds no such button any more, and is not taken for a press on what is drawn next.
-    key.button(
-        mark,
-        key=f"key_{number}_{kind}_{candidate.label_id}_{item.document.id}",
-        shortcut=str(number),
-        width="stretch",
-        on_click=reviewing.toggle,
-        args=(workspace, item, candidate.label_id, candidate.name, kind),
-    )
-    selected = "sel" if candidate.label_id == _selected(item) else ""
-    teacher = 100 * (candidate.teacher_probability or 0)
-    student = 100 * _strength(item, candidate)
-    place = " › ".join(candidate.path)
-    text.html(
-        f'<div class="lx-cand {kind} {selected}" title="{escape(candidate.why)}"><div>'
-        f'<div class="lx-cand-name" dir="auto">{escape(candidate.name)}</div>'
-        f'<div class="lx-cand-path" dir="auto">{escape(place)}</div></div>'
-        f'<div title="teacher {teacher:.0f} %, student {student:.0f} %">'
-        f'<div class="lx-bar"><i class="t" style="width:{teacher:.0f}%"></i></div>'
-        f'<div class="lx-bar"><i class="s" style="width:{student:.0f}%"></i></div></div>'
-        f'<div class="lx-cand-said lx-{kind}">{said}</div></div>'
-    )
-
-
-def _strength(item: ReviewItem, candidate: Candidate) -> float:
-    """Probability of the tagger, or its score against the best one where nothing calibrates it."""
-    if candidate.probability is not None:
-        return candidate.probability
-    best = max((c.score or 0.0 for c in item.candidates), default=0.0)
-    return max(0.0, (candidate.score or 0.0) / best) if best > 0 else 0.0
-
-
-def _state(candidate: Candidate, standing: Standing) -> tuple[str, str, str]:
-    """Sign, class and word of a candidate's state."""
-    if candidate.label_id in standing.accepted:
-        return "✓", "accepted", "right"
-    if candidate.label_id in standing.rejected:
-        return "✗", "rejected", "wrong"
-    if candidate.verdict == "yes":
-        return "?", "proposed", "proposed"
-    return "\u2007", "open", ""
-
-
-def _selected(item: ReviewItem) -> str | None:
-    selected = state.REVIEW_SELECTED.get()
-    candidates = reviewing.shown(item)
-    return selected or (candidates[0].label_id if candidates else None)
-
-
-def _definition(workspace: Workspace, item: ReviewItem) -> None:
-    selected = _selected(item)
-    found = next((c for c in item.candidates if c.label_id == selected), None)
-    if found is not None:
-        name, text = found.name, found.definition or found.why
-    else:
-        label = workspace.journal.label(selected) if selected else None
-        name, text = (label.name, label.description) if label else ("", "")
-    st.html(
-        f'<div class="lx-definition"><b><bdi>{escape(name)}</bdi>.</b> '
-        f"<bdi>{escape(shorten(text, 220))}</bdi></div>"
-    )
-
-
-def _add(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
-    query = livesearch.line(
-        "Add a label",
-        seed=f"{state.REVIEW_SEARCH.get()} {item.document.id}",
-        key="review_add",
-        placeholder="/  Add a missing label: any word of its name, alias or definition",
-        on_enter=lambda text: reviewing.add_first(workspace, item, text),
-    )
-    if query:
-        found = workspace.find_labels(query, limit=5, document_id=item.document.id)
-        with st.container(horizontal=True, gap="small", key="lx_found"):
-            for label in found:
-                st.button(
-                    markdown(shorten(label.name, 34)),
-                    key=f"found_{label.id}",
-                    icon=":material/add:",
-                    on_click=reviewing.add,
-                    args=(workspace, item, label.id, label.name),
-                )
-        if not found:
-            layout.note("No label has these words.")
-    elif standing.added:
-        with st.container(horizontal=True, gap="small", key="lx_added"):
-            for label_id in standing.added[:8]:
-                added = workspace.journal.label(label_id)
-                name = added.name if added else label_id
-                st.button(
-                    markdown(shorten(name, 34)),
-                    key=f"added_{label_id}",
-                    icon=":material/close:",
-                    help="Added. Click to take it back.",
-                    on_click=reviewing.remove,
-                    args=(workspace, item, label_id, name),
-                )
-
-
-def _actions(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
-    shown = {c.label_id for c in reviewing.shown(item)}
-    n_accepted, n_rejected = len(standing.accepted), len(shown - standing.accepted)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_actions"):
-        st.button(
-            "Complete",
-            type="primary",
-            key=f"complete_{item.document.id}",
-            shortcut="Enter",
-            on_click=reviewing.complete,
-            args=(workspace, item),
-            help=f"{words.many(n_accepted, 'label')} right, the other {words.count(n_rejected)} shown wrong, "
-            "none missing.",
-        )
-        st.button(
-            "Skip",
-            key=f"skip_{item.document.id}",
-            shortcut="S",
-            on_click=reviewing.skip,
-            args=(workspace, item),
-        )
-        st.button("Undo", key="undo", shortcut="U", on_click=reviewing.undo, args=(workspace,))
-        with st.container(horizontal=True, gap="small", width="content", key="lx_moves"):
-            st.button(
-                ":material/keyboard_arrow_down:",
-                key="next_label",
-                shortcut="J",
-                type="tertiary",
-                help="Next label",
-                on_click=reviewing.move,
-                args=(item, 1),
-            )
-            st.button(
-                ":material/keyboard_arrow_up:",
-                key="previous_label",
-                shortcut="K",
-                type="tertiary",
-                help="Previous label",
-                on_click=reviewing.move,
-                args=(item, -1),
-            )
-            st.button("Keys", key="help", shortcut="H", type="tertiary", on_click=reviewing.turn_help)
-
-
-def _status(workspace: Workspace) -> None:
-    reviewer = services.reviewer(workspace)
-    stats = workspace.review_stats(reviewer)
-    saved = state.REVIEW_SAVED.get()
-    parts = [
-        f'<span class="lx-accepted" role="status">✓ {escape(saved)}</span>'
-        if saved
-        else "<span>Every key is saved at once</span>",
-        f"<span>{escape(reviewer)}</span>",
-        f"<span>{words.many(int(stats.get('documents_today', 0)), 'document')} and "
-        f"{words.many(int(stats.get('decisions_today', 0)), 'decision')} today</span>",
-        f"<span>{words.many(round(stats.get('per_minute', 0)), 'step')} a minute</span>",
-        f"<span>{words.many(int(stats.get('completed', 0)), 'document')} reviewed in all</span>",
+def today(workspace: Workspace) -> list[str]:
+    """What this reviewer did today, in pieces of a line."""
+    stats = workspace.review_stats(services.reviewer(workspace))
+    return [
+        words.many(int(stats.get("decisions_today", 0)), "decision") + " today",
+        words.many(round(stats.get("per_minute", 0)), "step") + " a minute",
     ]
-    st.html(f'<div class="lx-status">{"".join(parts)}</div>')

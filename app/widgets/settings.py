@@ -35,9 +35,11 @@ def form(workspace: Workspace) -> None:
             help="Files in this folder on the server may be imported by path, "
             "for what is too large to upload.",
         )
+        review = _review(workspace)
         if st.form_submit_button("Save", type="primary"):
             with errors.shown():
                 values = {
+                    **review,
                     "name": name.strip(),
                     "reviewer": reviewer.strip(),
                     "encoder": encoder.strip(),
@@ -51,6 +53,58 @@ def form(workspace: Workspace) -> None:
                     else "Saved. Teach and train again: the texts are encoded anew."
                 )
                 st.rerun()
+
+
+def _review(workspace: Workspace) -> dict[str, float | int]:
+    """Draw what decides how the review goes."""
+    now = workspace.settings
+    st.html("<h3 class='lx-form'>Review</h3>")
+    left, right = st.columns(2, gap="large")
+    audit = left.slider(
+        "Share of the decisions that measure",
+        0,
+        100,
+        round(100 * now.audit_share),
+        5,
+        format="%d %%",
+        help="Of what the recommended queue brings, so much is of the reserve. It says how good the tags "
+        "are, and nothing learns from it.",
+    )
+    blind = right.slider(
+        "Share of blind items",
+        0,
+        100,
+        round(100 * now.blind_share),
+        5,
+        format="%d %%",
+        help="Where the machine's opinion is hidden, so that it can't sway a decision.",
+    )
+    every = left.number_input(
+        "Train after so many decisions",
+        0,
+        100_000,
+        now.retrain_every,
+        10,
+        help="In the background, while you go on. 0: only when you press Train.",
+    )
+    goal, points = right.columns(2)
+    predictions = goal.number_input(
+        "Goal: labels with at least",
+        1,
+        1_000_000,
+        now.goal_predictions,
+        help="Predicted documents that make a label worth knowing.",
+    )
+    width = points.number_input(
+        "are known to ± points", 1.0, 50.0, now.goal_points, 1.0, format="%.0f", help="Of precision."
+    )
+    return {
+        "audit_share": audit / 100,
+        "blind_share": blind / 100,
+        "retrain_every": int(every),
+        "goal_predictions": int(predictions),
+        "goal_points": float(width),
+    }
 
 
 def facts(workspace: Workspace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import actions, computed
+from app import actions
 from app.widgets import layout, teacher_advanced, teacher_connect, teacher_cost
 from app.widgets.inert import escape
 from app.widgets.teacher_kinds import (
@@ -113,7 +113,7 @@ def choose(workspace: Workspace) -> Choice:
 
 def _last_used(workspace: Workspace) -> TeacherSpec:
     try:
-        return parse_spec(computed.settings(workspace).teacher)
+        return parse_spec(workspace.settings.teacher)
     except LmtxError:
         return TeacherSpec(EVIDENCE)
 

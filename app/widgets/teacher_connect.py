@@ -192,7 +192,7 @@ def consent(workspace: Workspace, choice: Choice, n_documents: int) -> bool:
     host = choice.host
     if not host:
         return True
-    if host in computed.settings(workspace).consented_hosts:
+    if host in workspace.settings.consented_hosts:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lx_consented"):
             text = f"Texts of this workspace may be sent to {host}."
             st.html(f'<p class="lx-note">{escape(text)}</p>', width="content")

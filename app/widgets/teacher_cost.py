@@ -186,6 +186,6 @@ def why_not(workspace: Workspace, choice: Choice) -> str:
     """Why this teacher can't be asked now; empty where it can."""
     if not choice.teacher:
         return choice.missing or "mend what is said above."
-    if choice.host and choice.host not in computed.settings(workspace).consented_hosts:
+    if choice.host and choice.host not in workspace.settings.consented_hosts:
         return f"texts would be sent to {choice.host}, which nobody has allowed yet."
     return key_problem(choice.teacher)

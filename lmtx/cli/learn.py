@@ -25,8 +25,9 @@ from lmtx.errors import InputError
 
 if TYPE_CHECKING:
     from lmtx.ingest import Source
-    from lmtx.types import Document
+    from lmtx.types import Document, Progress
     from lmtx.workspace import Tag, Workspace
+    from lmtx.workspace.models import ReviewedPrecision
 
 System = Annotated[
     str, typer.Option(help="'tagger' (the promoted run), 'student', 'zero-shot', or the id of a run.")
@@ -155,26 +156,40 @@ def precision(
     cut: Annotated[int, typer.Option(min=1, help="Tags given to each document.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Precision, recall and F1 of every label, against gold labels of the test split."""
+    """How often tags are right, by audited documents, and by gold labels of the test split if it has any."""
     with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
-        frame = workspace.label_quality(system, cut, progress)
+        reviewed = workspace.reviewed_precision() if system == "tagger" else None
+        value: dict[str, Any] = {"reviewed": jsonable(reviewed)}
+        if reviewed is None or workspace.status().has_gold:
+            value |= _gold_precision(workspace, system, cut, progress)
         progress.end()
-        rows = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
-        given = float(frame["n_predicted"].sum())
-        hits = float((frame["precision"].fillna(0) * frame["n_predicted"]).sum())
-        value = {
-            "truth": "gold, split test",
-            "system": system,
-            "cut": cut,
-            "micro_precision": hits / given if given else None,
-            "n_predicted": int(given),
-            "labels": rows,
-        }
-        answer(
-            value,
-            as_json,
-            lambda: table(rows, ["label_id", "name", "precision", "recall", "f1", "support", "n_predicted"]),
-        )
+        columns = ["label_id", "name", "precision", "recall", "f1", "support", "n_predicted"]
+        answer(value, as_json, lambda: _precision_text(reviewed) + table(value.get("labels", []), columns))
+
+
+def _gold_precision(workspace: Workspace, system: str, cut: int, progress: Progress) -> dict[str, Any]:
+    frame = workspace.label_quality(system, cut, progress)
+    given = float(frame["n_predicted"].sum())
+    hits = float((frame["precision"].fillna(0) * frame["n_predicted"]).sum())
+    return {
+        "truth": "gold, split test",
+        "system": system,
+        "cut": cut,
+        "micro_precision": hits / given if given else None,
+        "n_predicted": int(given),
+        "labels": [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
+    }
+
+
+def _precision_text(found: ReviewedPrecision | None) -> str:
+    if found is None or found.precision.value is None:
+        return ""
+    p, r = found.precision, found.recall
+    recall = f", {100 * (r.value or 0):.1f} % of the wanted are found" if r.value is not None else ""
+    return (
+        f"By {found.n_documents} audited documents: {100 * (p.value or 0):.1f} % of the tags are right "
+        f"[{100 * p.low:.1f}, {100 * p.high:.1f}]{recall} [{100 * r.low:.1f}, {100 * r.high:.1f}].\n"
+    )
 
 
 def runs(context: typer.Context, as_json: Json = False) -> None:
@@ -204,9 +219,10 @@ def export(
     what: Annotated[Literal["corpus", "pairs", "decisions", "model"], typer.Argument(help="What to write.")],
     out: Annotated[Path, typer.Argument(help="File to write; for the model a folder or a .zip.")],
     format: Annotated[
-        Literal["csv", "jsonl", "parquet", "folder", "zip"] | None,
-        typer.Option(help="Default: by the name of OUT."),
+        Literal["csv", "jsonl", "parquet", "folder", "zip", "label-studio", "argilla", "prodigy"] | None,
+        typer.Option(help="Default: by the name of OUT. The last three are for decisions."),
     ] = None,
+    reviewer: Annotated[str | None, typer.Option(help="Only what this person decided.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write the corpus with its tags, the pairs, the decisions, or the model."""
@@ -215,7 +231,7 @@ def export(
     if chosen is None:
         raise InputError(f"{out}: which format? Add --format csv, jsonl or parquet, or a known ending.")
     with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
-        path = workspace.export(what, chosen, out, progress)
+        path = workspace.export(what, chosen, out, progress, reviewer=reviewer)
         progress.end()
         answer({"what": what, "format": chosen, "out": str(path)}, as_json, f"Wrote {path}.")
 

@@ -1,8 +1,6 @@
-"""Scores on held-out judged documents: the stop rule and the gate."""
+"""Scores on held-out judged documents, for the stop rule and the gate."""
 
 from __future__ import annotations
-
-from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,87 +46,6 @@ def judged_quality(tagger: Tagger, held_out: HeldOut) -> NDArray[np.float64]:
         hits = np.bincount(document[target & (rank < cut)], minlength=len(quality))
         quality += hits / cut / len(_CUTS)
     return quality
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Whether a new tagger may take over.
-
-    passed : bool
-    basis : "held-out", "completed" or "none"
-        What it was compared on; "none": nothing could be compared, and nothing is claimed.
-    tagger, zero_shot, promoted : float or None
-        Quality of the three on it.
-    se : float or None
-        Standard error of the difference of tagger and zero-shot.
-    n_docs : int
-    message : str
-        For the user.
-    """
-
-    passed: bool
-    basis: str
-    message: str
-    tagger: float | None = None
-    zero_shot: float | None = None
-    promoted: float | None = None
-    se: float | None = None
-    n_docs: int = 0
-
-    def as_dict(self) -> dict[str, object]:
-        """As it is kept with the run."""
-        return asdict(self)
-
-
-def gate(tagger: Tagger, zero_shot: Tagger, promoted: Tagger | None, held_out: HeldOut | None) -> Gate:
-    """Compare a new tagger with the zero-shot ranking and with the one in use.
-
-    On cross-validated completed documents where there are any, since people know best; else on
-    held-out judged documents. It passes if it is not below zero-shot, and not below the one in
-    use by more than the standard error (which is compared on held-out documents only).
-    """
-    if tagger.validation:
-        q, base = tagger.validation["tagger"], tagger.validation["zero_shot"]
-        passed = q >= base
-        n = int(tagger.validation["n_docs"])
-        return Gate(
-            passed,
-            "completed",
-            f"On the {n} documents that people completed (each ranked without its own labels): quality "
-            f"{100 * q:.1f} %, without any learning {100 * base:.1f} %.",
-            q,
-            base,
-            None,
-            tagger.validation["se"],
-            n,
-        )
-    if tagger.teacher == "evidence":
-        return Gate(
-            True, "none", "The evidence teacher's own opinion proves nothing, so nothing is compared."
-        )
-    if held_out is None or len(held_out.texts) < MIN_DOCUMENTS:
-        return Gate(True, "none", "There are too few held-out judged documents to compare on.")
-    ours, base_of = judged_quality(tagger, held_out), judged_quality(zero_shot, held_out)
-    n = len(ours)
-    message = f"On {n} held-out documents, by the teacher's verdicts: precision {100 * ours.mean():.1f} %, "
-    message += f"without any learning {100 * base_of.mean():.1f} %"
-    passed = bool(ours.mean() >= base_of.mean())
-    in_use: float | None = None
-    if promoted is not None and promoted.label_ids == tagger.label_ids:
-        theirs = judged_quality(promoted, held_out)
-        in_use = float(theirs.mean())
-        passed = passed and float((ours - theirs).mean()) >= -standard_error(ours - theirs)
-        message += f", the one in use {100 * in_use:.1f} %"
-    return Gate(
-        passed,
-        "held-out",
-        f"{message}.",
-        float(ours.mean()),
-        float(base_of.mean()),
-        in_use,
-        standard_error(ours - base_of),
-        n,
-    )
 
 
 def improved(new: NDArray[np.float64], best: NDArray[np.float64] | None) -> bool:

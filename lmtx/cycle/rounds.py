@@ -195,6 +195,7 @@ def run_cycle(
 
     cycle.round = len(reports) + 1
     cycle.tell(0.0, "Training the tagger")
+    head = inputs.journal.head_seq()
     training = training_set(inputs.journal, view, config.decision_weight)
     tagger, ready = fit(
         inputs,
@@ -234,6 +235,7 @@ def run_cycle(
             "n_judged": n_judged,
             "tokens": cycle.spent.tokens,
             "cost": cycle.spent.cost,
+            "decision_seq": head,
             "cpu_s": cpu_s,
         },
         note=note,

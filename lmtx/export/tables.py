@@ -67,19 +67,34 @@ def write_table(
     """
     if format not in TABLE_FORMATS:
         raise InputError(f"Format {format!r} is unknown for a table. Known: {', '.join(TABLE_FORMATS)}.")
+    writers = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
+    done = 0
+    with whole_file(out) as part, writers[format](part, columns) as write:
+        for batch in _batches(rows):
+            write(batch)
+            done += len(batch)
+            on_written(done)
+    return out
+
+
+@contextmanager
+def whole_file(out: Path) -> Iterator[Path]:
+    """Name a file to write to, which becomes `out` when the block ends, and vanishes if it fails.
+
+    Raises
+    ------
+    InputError
+        If the folder of `out` does not exist.
+    StorageError
+        If it can't be written.
+    """
     if out.is_dir() or not out.resolve().parent.is_dir():
         raise InputError(
             f"{out}: not a file name in an existing folder. Name a file, or make the folder first."
         )
     part = out.with_name(f"{out.name}.part")
-    writers = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
     try:
-        with writers[format](part, columns) as write:
-            done = 0
-            for batch in _batches(rows):
-                write(batch)
-                done += len(batch)
-                on_written(done)
+        yield part
         part.replace(out)
     except OSError as error:
         raise StorageError(
@@ -87,7 +102,6 @@ def write_table(
         ) from error
     finally:
         part.unlink(missing_ok=True)
-    return out
 
 
 Write: TypeAlias = Callable[[Sequence[Row]], None]

@@ -28,11 +28,12 @@ VERBS: frozenset[str] = frozenset(
         "teach",
         "train",
         "trial",
+        "try_definition",
     }
 )
 """What can run as a job: methods of the workspace that take `progress`."""
 
-READERS: frozenset[str] = frozenset({"evaluate", "export", "label_quality"})
+READERS: frozenset[str] = frozenset({"evaluate", "export", "label_quality", "try_definition"})
 """Verbs that write nothing to the journal and so wait for nobody."""
 
 UNFINISHED = ("queued", "running")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import Any, Final, get_args
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
@@ -11,9 +12,10 @@ from lmtx.errors import InputError, NotFoundError
 from lmtx.journal import schema as s
 from lmtx.journal.projection import Projection
 from lmtx.journal.store import CHUNK, Transaction, chunks, finite, from_micros, group, to_micros
-from lmtx.types import Action, Decision
+from lmtx.types import Action, Decision, Reason
 
 _ACTIONS: Final = frozenset(get_args(Action))
+_REASONS: Final = get_args(Reason)
 
 
 class Decisions(Projection):
@@ -36,8 +38,8 @@ class Decisions(Projection):
             If a document or label was never imported or is deleted, or a retracted decision
             doesn't exist.
         InputError
-            If an action is unknown, a label is missing or superfluous, or a decision is
-            retracted that no longer stands.
+            If an action or reason is unknown, a label is missing or superfluous, something other
+            than a reject has a reason, or a decision is retracted that no longer stands.
         """
         if not decisions:
             return []
@@ -69,7 +71,7 @@ class Decisions(Projection):
             found = {
                 d.seq: d
                 for part in chunks(wanted, CHUNK)
-                for d in _select(tx.conn, s.decisions.c.seq.in_(part))
+                for d in select_decisions(tx.conn, s.decisions.c.seq.in_(part))
             }
             for seq in wanted:
                 if seq not in found:
@@ -128,13 +130,22 @@ class Decisions(Projection):
                     "batch": decision.batch,
                     "retracts": decision.retracts,
                     "at": to_micros(decision.at),
+                    "reason": decision.reason,
+                    "blind": int(decision.blind),
                 }
             )
         tx.conn.execute(insert(s.decisions), rows)
-        tx.conn.execute(insert(s.standing), [{"seq": row["seq"]} for row in rows])
-        for row in rows:
-            if row["retracts"] is not None:
-                self._fell(tx, row["retracts"], expected=True)
+        said = [{"seq": row["seq"]} for row in rows if row["retracts"] is None]
+        if said:
+            tx.conn.execute(insert(s.standing), said)
+        self._take_back(
+            tx,
+            [
+                (row["seq"], row["retracts"], targets[row["retracts"]]["retracts"])
+                for row in rows
+                if row["retracts"] is not None
+            ],
+        )
         keys = {(row["document_num"], row["label_num"]) for row in rows if row["label_num"] is not None}
         if keys:
             self._apply_decisions(tx, keys)
@@ -171,20 +182,39 @@ class Decisions(Projection):
     def _targets(self, tx: Transaction, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
         c = s.decisions.c
         return {
-            row.seq: {"document_num": row.document_num, "label_num": row.label_num}
+            row.seq: {"document_num": row.document_num, "label_num": row.label_num, "retracts": row.retracts}
             for part in chunks(sorted(set(seqs)), CHUNK)
-            for row in tx.conn.execute(select(c.seq, c.document_num, c.label_num).where(c.seq.in_(part)))
+            for row in tx.conn.execute(
+                select(c.seq, c.document_num, c.label_num, c.retracts).where(c.seq.in_(part))
+            )
         }
 
-    def _fell(self, tx: Transaction, seq: int, *, expected: bool = False) -> None:
-        """Let a decision fall that a standing retract names."""
-        result = tx.conn.execute(delete(s.standing).where(s.standing.c.seq == seq))
-        if result.rowcount == 0:
-            if expected:
-                raise InputError(
-                    f"Decision {seq} no longer stands: it was retracted already. "
-                    "Reload to see the newest state."
-                )
+    def _take_back(self, tx: Transaction, retracts: Sequence[tuple[int, int, int | None]]) -> None:
+        """Let retracts stand and what they name fall, one after the other.
+
+        Each is its number, the number that it names, and what that one names if it is a retract itself: only
+        then does more move, so what lies between two of those falls in one statement.
+        """
+        for moves, found in groupby(retracts, key=lambda retract: retract[2] is not None):
+            for part in chunks(list(found), 1 if moves else CHUNK):
+                names = [name for _, name, _ in part]
+                named = s.standing.c.seq.in_(names)
+                stands = set(tx.conn.scalars(select(s.standing.c.seq).where(named)))
+                if len(stands) < len(part):
+                    gone = next(seq for seq in names if seq not in stands or names.count(seq) > 1)
+                    raise InputError(
+                        f"Decision {gone} no longer stands: it was retracted already. "
+                        "Reload to see the newest state."
+                    )
+                tx.conn.execute(insert(s.standing), [{"seq": seq} for seq, _, _ in part])
+                if moves:
+                    self._fell(tx, names[0])
+                else:
+                    tx.conn.execute(delete(s.standing).where(named))
+
+    def _fell(self, tx: Transaction, seq: int) -> None:
+        """Let a decision fall, as far as it stands, and what it retracted rise."""
+        if tx.conn.execute(delete(s.standing).where(s.standing.c.seq == seq)).rowcount == 0:
             return
         retracted = tx.conn.scalar(select(s.decisions.c.retracts).where(s.decisions.c.seq == seq))
         if retracted is not None:
@@ -250,16 +280,16 @@ class Decisions(Projection):
         conditions: list[Any] = [c.seq > after_seq]
         with self._read() as conn:
             if document_id is not None:
-                conditions.append(c.document_num == _num(conn, s.documents, document_id))
+                conditions.append(c.document_num == number_of(conn, s.documents, document_id))
             if label_id is not None:
-                conditions.append(c.label_num == _num(conn, s.labels, label_id))
+                conditions.append(c.label_num == number_of(conn, s.labels, label_id))
             if reviewer is not None:
                 conditions.append(c.reviewer == reviewer)
             if batch is not None:
                 conditions += [c.batch == batch, c.batch != ""]
             if standing:
                 conditions.append(exists().where(s.standing.c.seq == c.seq))
-            return _select(conn, *conditions, limit=limit, newest_first=newest_first)
+            return select_decisions(conn, *conditions, limit=limit, newest_first=newest_first)
 
     def last_undoable(self, reviewer: str) -> Decision | None:
         """Return the newest decision of a reviewer, other than a retract, that still stands.
@@ -268,7 +298,7 @@ class Decisions(Projection):
         """
         c = s.decisions.c
         with self._read() as conn:
-            found = _select(
+            found = select_decisions(
                 conn,
                 c.reviewer == reviewer,
                 c.action != "retract",
@@ -323,20 +353,35 @@ def _check(decision: Decision) -> None:
         raise InputError(
             f"'complete' is about document {decision.document_id!r}, not label {decision.label_id!r}."
         )
+    if decision.reason and decision.reason not in _REASONS:
+        raise InputError(
+            f"Unknown reason {decision.reason!r} on document {decision.document_id!r}. "
+            f"Expected one of {', '.join(_REASONS)}, or none."
+        )
+    if decision.reason and decision.action != "reject":
+        raise InputError(
+            f"Reason {decision.reason!r} with action {decision.action!r} on document "
+            f"{decision.document_id!r}: only a reject has a reason. Leave it out."
+        )
     p = decision.inclusion_probability
     if p is not None and not 0 < p <= 1:
         raise InputError(f"inclusion_probability is {p}, expected more than 0 and at most 1.")
 
 
-def _num(conn: Connection, table: Any, id_: str) -> int:
+def number_of(conn: Connection, table: Any, id_: str) -> int:
     """Look up the number of an id, -1 (which matches nothing) if it is unknown."""
     found = conn.scalar(select(table.c.num).where(table.c.id == id_))
     return -1 if found is None else int(found)
 
 
-def _select(
-    conn: Connection, *conditions: Any, limit: int | None = None, newest_first: bool = False
+def select_decisions(
+    conn: Connection,
+    *conditions: Any,
+    limit: int | None = None,
+    offset: int | None = None,
+    newest_first: bool = False,
 ) -> list[Decision]:
+    """Decisions that meet all conditions, in the order of their numbers."""
     c = s.decisions.c
     statement = (
         select(
@@ -351,11 +396,17 @@ def _select(
             c.retracts,
             c.at,
             c.seq,
+            c.reason,
+            c.blind,
         )
         .join(s.documents, s.documents.c.num == c.document_num)
         .outerjoin(s.labels, s.labels.c.num == c.label_num)
         .where(*conditions)
         .order_by(c.seq.desc() if newest_first else c.seq)
         .limit(limit)
+        .offset(offset)
     )
-    return [Decision(*row[:9], at=from_micros(row[9]), seq=row[10]) for row in conn.execute(statement)]
+    return [
+        Decision(*row[:9], at=from_micros(row[9]), seq=row[10], reason=row[11], blind=bool(row[12]))
+        for row in conn.execute(statement)
+    ]

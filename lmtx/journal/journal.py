@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from lmtx.journal.changes import ChangeFeed
+from lmtx.journal.history import History
 from lmtx.journal.pairs import Pairs
 from lmtx.journal.runs import Runs
 
 
-class Journal(Pairs, Runs, ChangeFeed):
+class Journal(Pairs, History, Runs, ChangeFeed):
     """Append-only record of documents, labels, judgments, decisions, runs, and what they amount to.
 
     What a method has returned from is durable: it survives a kill of the process and of the

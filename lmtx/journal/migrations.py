@@ -106,7 +106,21 @@ _TWO: Final = [
     "CREATE INDEX trial_records_id ON trial_records (id, seq)",
 ]
 
-MIGRATIONS: Final[list[list[str]]] = [_ONE, _TWO]
+# The review workbench: why a label was rejected, whether the machine's opinion was hidden; and what the
+# history is filtered and counted by.
+_THREE: Final = [
+    "ALTER TABLE decisions ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE decisions ADD COLUMN blind SMALLINT NOT NULL DEFAULT 0",
+    "CREATE INDEX decisions_at ON decisions (at, seq)",
+    # With all that a count reads: a hundred thousand rows are counted without the table.
+    "CREATE INDEX decisions_action ON decisions (action, seq)",
+    "CREATE INDEX decisions_policy ON decisions (policy, seq, action)",
+    "CREATE INDEX decisions_reviewer_at ON decisions (reviewer, at, action)",
+    "DROP INDEX decisions_label",
+    "CREATE INDEX decisions_label ON decisions (label_num, seq, action)",
+]
+
+MIGRATIONS: Final[list[list[str]]] = [_ONE, _TWO, _THREE]
 """Migration number n is entry n - 1."""
 
 

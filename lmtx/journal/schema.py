@@ -172,6 +172,8 @@ decisions = Table(
     Column("batch", Text),
     Column("retracts", BigInteger),
     Column("at", BigInteger),
+    Column("reason", Text),
+    Column("blind", SmallInteger),
 )
 
 standing = Table("standing", metadata, Column("seq", BigInteger, primary_key=True, autoincrement=False))

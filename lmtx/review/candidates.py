@@ -52,32 +52,53 @@ def candidates(
     wanted = [item.label_id for item in ranked[:shown]]
     others = [p for p in pairs if (p.verdict == "yes" or p.decision is not None) and p.label_id not in wanted]
     others.sort(key=lambda p: (place.get(p.label_id, len(ranked)), p.verdict != "yes", p.label_id))
-    text = document.full_text
     found = []
     for label_id in [*wanted, *(p.label_id for p in others)]:
         label = labels.get(label_id)
         if label is None:
             continue
-        pair = states.get(label_id)
-        item = ranked[place[label_id]] if label_id in place else None
-        words = matching_words(text, label)
-        found.append(
-            Candidate(
-                label_id=label_id,
-                name=label.name,
-                path=paths.get(label_id, ()),
-                definition=label.description,
-                teacher_probability=pair.probability if pair else None,
-                verdict=pair.verdict if pair else None,
-                score=item.score if item else None,
-                probability=item.probability if item else None,
-                state=pair.state if pair else None,
-                decision=pair.decision if pair else None,
-                why=_why(pair, place.get(label_id), words),
-                words=words,
-            )
-        )
+        at = place.get(label_id)
+        item = None if at is None else ranked[at]
+        found.append(candidate(document, label, states.get(label_id), item, at, paths.get(label_id, ())))
     return found
+
+
+def candidate(
+    document: Document,
+    label: Label,
+    pair: PairState | None,
+    item: Ranked | None,
+    place: int | None,
+    path: tuple[str, ...],
+) -> Candidate:
+    """Say what machine and people say of one label of a document.
+
+    Parameters
+    ----------
+    pair : PairState or None
+        The pseudo label, None where nobody said anything.
+    item : Ranked or None
+        What the tagger says.
+    place : int or None
+        Place in the tagger's ranking from 0; None where it is too low to be told.
+    path : tuple of str
+        Names of the broader labels.
+    """
+    words = matching_words(document.full_text, label)
+    return Candidate(
+        label_id=label.id,
+        name=label.name,
+        path=path,
+        definition=label.description,
+        teacher_probability=pair.probability if pair else None,
+        verdict=pair.verdict if pair else None,
+        score=item.score if item else None,
+        probability=item.probability if item else None,
+        state=pair.state if pair else None,
+        decision=pair.decision if pair else None,
+        why=_why(pair, place, words),
+        words=words,
+    )
 
 
 def _why(pair: PairState | None, place: int | None, words: Sequence[str]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from lmtx.review.models import Highlight
 from lmtx.types import Label
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+_INNER = re.compile(r"['’\-]")
 # Scripts written without spaces between words: matched as substrings, not as words.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+|\n+")
@@ -35,6 +37,7 @@ como con del el ella es está lo más para pero por se sin sobre su sus un una y
 _JOINING = frozenset(_JOINING_TEXT.split())
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Fold case, accents and English plural of a word, so that forms of it are found.
 
@@ -61,15 +64,37 @@ def is_joining(word: str) -> bool:
 
 def telling_words(label: Label, *, description: bool = True) -> set[str]:
     """Stems of the words of a label that are worth marking."""
-    parts = [label.name, *label.aliases, *([label.description] if description else [])]
+    names, all_ = _telling(label)
+    return set(all_ if description else names)
+
+
+@lru_cache(maxsize=8192)
+def _telling(label: Label) -> tuple[frozenset[str], frozenset[str]]:
+    """Stems of a label's names, and of these and its description."""
+    names = _stems_of((label.name, *label.aliases))
+    return names, names | _stems_of((label.description,))
+
+
+def _stems_of(parts: Sequence[str]) -> frozenset[str]:
     words: set[str] = set()
     for part in parts:
         for match in _WORD.finditer(part):
-            for piece in (match.group(), *re.split(r"['’\-]", match.group())):
+            for piece in (match.group(), *_INNER.split(match.group())):
                 folded = stem(piece)
                 if len(folded) > 1 and folded not in _JOINING and piece.casefold() not in _JOINING:
                     words.add(folded)
-    return words
+    return frozenset(words)
+
+
+@lru_cache(maxsize=16)  # a document is asked about once for each of its candidates
+def _stemmed(text: str) -> tuple[tuple[int, int, str, tuple[str, ...]], ...]:
+    """Words of a text: start, end, stem, and the stems of its pieces where it has some."""
+    found = []
+    for match in _WORD.finditer(text):
+        word = match.group()
+        pieces = tuple(stem(p) for p in _INNER.split(word)) if _INNER.search(word) else ()
+        found.append((match.start(), match.end(), stem(word), pieces))
+    return tuple(found)
 
 
 def word_spans(text: str, labels: Sequence[Label]) -> list[tuple[int, int, tuple[str, ...]]]:
@@ -95,13 +120,12 @@ def word_spans(text: str, labels: Sequence[Label]) -> list[tuple[int, int, tuple
                 if _UNSPACED.search(chunk):
                     unspaced.setdefault(chunk, []).append(label.id)
     spans: list[tuple[int, int, tuple[str, ...]]] = []
-    for match in _WORD.finditer(text):
-        found = owners.get(stem(match.group()))
-        if found is None and re.search(r"['’\-]", match.group()):
-            pieces = [stem(p) for p in re.split(r"['’\-]", match.group())]
-            found = sorted({i for p in pieces for i in owners.get(p, ())})
+    for start, end, word, pieces in _stemmed(text):
+        found = owners.get(word)
+        if found is None and pieces:
+            found = [i for p in pieces for i in owners.get(p, ())]
         if found:
-            spans.append((match.start(), match.end(), tuple(sorted(set(found)))))
+            spans.append((start, end, tuple(sorted(set(found)))))
     for chunk, ids in unspaced.items():
         for match in re.finditer(re.escape(chunk), text):
             spans.append((match.start(), match.end(), tuple(sorted(set(ids)))))

@@ -1,4 +1,4 @@
-"""In which order documents come to review.
+"""In which order documents and pairs come to review, and with which probability an audit draws them.
 
 Completing random documents as a whole, kept apart from the teacher's verdicts, teaches the tagger
 more than single uncertain pairs do, so `default` is a seeded random order. Judged documents come
@@ -7,17 +7,9 @@ first, because there the teacher's proposals save typing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
-import numpy as np
-
-from lmtx.types import FloatArray, unit_hash
-
-REASONS: Mapping[str, str] = {
-    "default": "Next in a random order: random documents teach the tagger most, and most evenly.",
-    "uncertain": "The tagger is least sure of this one among the next in the random order.",
-    "audit": "Drawn at random from the reserve, to measure; what you say here never trains.",
-}
+from lmtx.types import unit_hash
 
 
 def seeded_order(ids: Iterable[str], seed: int, policy: str) -> list[str]:
@@ -31,7 +23,26 @@ def seeded_order(ids: Iterable[str], seed: int, policy: str) -> list[str]:
 
 def permanent_number(document_id: str, seed: int, policy: str) -> float:
     """Random number in [0, 1) that a document keeps for good, other for the audit than for the queue."""
-    return unit_hash(str(seed), "audit" if policy == "audit" else "queue", document_id)
+    return unit_hash(str(seed), _stream(policy), document_id)
+
+
+def pair_number(document_id: str, label_id: str, seed: int, policy: str) -> float:
+    """Random number in [0, 1) that a pair keeps for good, other for the audit than for the queue."""
+    return unit_hash(str(seed), _stream(policy), document_id, label_id)
+
+
+def _stream(policy: str) -> str:
+    return "audit" if policy == "audit" else "queue"
+
+
+def is_blind(document_id: str, label_id: str | None, seed: int, share: float) -> bool:
+    """Whether a document, or a pair, is one of the share that is reviewed without the machine's opinion.
+
+    Drawn by a permanent random number: who comes back to an item finds it as it was, and a larger share
+    holds the smaller one.
+    """
+    parts = (document_id,) if label_id is None else (document_id, label_id)
+    return unit_hash(str(seed), "blind", *parts) < share
 
 
 def inclusion_probability(rank: int, n_reserve: int) -> float:
@@ -52,34 +63,49 @@ def inclusion_probability(rank: int, n_reserve: int) -> float:
     return rank / n_reserve
 
 
-def uncertainty(score: FloatArray, probability: FloatArray | None) -> FloatArray:
-    """How unsure the tagger is of each document.
+def pair_inclusion_probability(rank: int, n_pairs: int, n_documents: int, n_reserve: int) -> float:
+    """Probability that a pair is among the first `rank` of the audit's random order of pairs.
+
+    The population are the pairs (document of the reserve, label among the tagger's best for it), whatever
+    was said of them. Their frame are the pairs of the first `n_documents` of the reserve's random order
+    of documents: all of them where the reserve is no larger, and then the first `rank` pairs are a simple
+    random sample of the population. Else they are a sample in two stages, and a pair's probability is the
+    product of both: its document is in the frame with n_documents / n_reserve, and the pair among the
+    first `rank` of the frame with rank / n_pairs.
+
+    As for documents, what is recorded is the state of the audit when the pair came. Another run has
+    other best labels, so another population: pairs keep their random numbers in it, and those that were
+    judged already keep their place. An estimate for a run takes the judged pairs that are in its
+    population, and for all of them the greatest probability recorded for it.
 
     Parameters
     ----------
-    score : float32 (n_docs, k)
-        Scores of its best labels, best first, -inf where padded.
-    probability : float32 (n_docs, k) or None
-        Calibrated probabilities of the same labels.
+    rank : int
+        Place in the order of the frame's pairs, from 1.
+    n_pairs : int
+        Pairs in the frame, at least `rank`.
+    n_documents, n_reserve : int
+        Documents in the frame, and in the reserve.
+    """
+    return rank / n_pairs * n_documents / n_reserve
+
+
+def audit_is_due(n_audit: int, n_all: int, share: float, step: int) -> bool:
+    """Whether the next item must be one of the audit, so that it keeps its share of the decisions.
+
+    Parameters
+    ----------
+    n_audit, n_all : int
+        Decisions of the audit, and all of them, the audit's too.
+    share : float
+        Wanted share of the audit, in [0, 1].
+    step : int
+        Decisions that an item takes.
 
     Returns
     -------
-    float32 (n_docs,)
-        Mean binary entropy of the calibrated probabilities; without them, the negated spread of the
-        scores (labels that score alike are hard to tell apart). Comparable within one call only.
+    bool
+        True where leaving the audit out would leave it further behind than the rest would be: so both
+        stay within one item of their shares.
     """
-    finite = np.isfinite(score)
-    if probability is not None:
-        p = np.clip(np.where(finite, probability, 0.0), 1e-6, 1 - 1e-6)
-        entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
-        return np.asarray((entropy * finite).sum(1) / np.maximum(finite.sum(1), 1), dtype=np.float32)
-    known = np.where(finite, score, np.nan)
-    with np.errstate(invalid="ignore"):
-        spread = np.nanmax(known, axis=1, initial=-np.inf) - np.nanmean(known, axis=1)
-    return np.asarray(-np.nan_to_num(spread), dtype=np.float32)
-
-
-def most_uncertain(ids: Sequence[str], score: FloatArray, probability: FloatArray | None) -> list[str]:
-    """Order documents, the tagger's least sure first; ties keep the order given."""
-    order = np.argsort(-uncertainty(score, probability), kind="stable")
-    return [ids[int(i)] for i in order]
+    return share * (n_all + step) - n_audit > step / 2

@@ -13,7 +13,7 @@ from lmtx.errors import NothingToDoError
 from lmtx.shortlist import LexicalIndex, hub_correction, row_blocks, row_standardised, top_k
 from lmtx.student import Adapter
 from lmtx.tagger.calibration import Calibration
-from lmtx.tagger.inputs import HeldOut, TrainingInputs
+from lmtx.tagger.inputs import Findings, HeldOut, TrainingInputs
 from lmtx.tagger.ridge import COMPLETED_WEIGHT, MAX_LANDMARKS, KernelRidge
 from lmtx.tagger.tagger import FIXED_WEIGHTS, Tagger, TextRows
 from lmtx.tagger.terms import TermVectors
@@ -28,7 +28,7 @@ from lmtx.tagger.weights import (
     normalised,
     ranking_quality,
 )
-from lmtx.types import FloatArray, IntArray, Pairs, Progress, no_progress
+from lmtx.types import FloatArray, IntArray, Pairs, Progress, no_progress, unit_hash
 
 MAX_VALIDATED = 1_000
 """Most completed documents over which weights are cross-validated; more hardly move them."""
@@ -88,7 +88,9 @@ def fit_tagger(inputs: TrainingInputs, progress: Progress = no_progress) -> Tagg
     ridges = _Ridges(inputs, lexical, validated)
     tagger = replace(tagger, ridge=ridges.ridge, reviewed=ridges.reviewed)
     progress(3, 5, "Choosing weights")
-    tagger = _weigh(tagger, inputs, validated, ridges.left_out, progress)
+    tagger, quality = _weigh(tagger, inputs, validated, ridges.left_out, progress)
+    pairs, left_out = ridges.left_out_pairs(inputs.pairs)
+    tagger = replace(tagger, findings=Findings(validated, quality, pairs, left_out))
     progress(5, 5, "Trained")
     return tagger
 
@@ -114,8 +116,9 @@ def _validated(inputs: TrainingInputs) -> IntArray:
         return rows[:0]
     most = max(MIN_COMPLETED, min(MAX_VALIDATED, _MAX_SCORES // len(inputs.labels)))
     if len(rows) > most:
-        rng = np.random.default_rng(inputs.seed)
-        rows = np.sort(rng.choice(rows, most, replace=False))
+        # By the documents themselves, so that the next training takes the same ones and can be compared.
+        number = [unit_hash(str(inputs.seed), "validated", inputs.texts[int(r)]) for r in rows]
+        rows = np.sort(rows[np.argsort(number, kind="stable")[:most]])
     return rows
 
 
@@ -137,6 +140,7 @@ class _Ridges:
         position = np.full(len(inputs.texts), -1, dtype=np.int64)
         position[rows] = np.arange(len(rows))
         wanted = _wanted(inputs.pairs, inputs.completed, position, len(inputs.labels), len(rows))
+        self._position, self._wanted = position, wanted
         done = position[sorted(inputs.completed)] if inputs.completed else np.zeros(0, dtype=np.int64)
         done = done[done >= 0]
         weight = np.ones(len(rows), dtype=np.float32)
@@ -149,7 +153,7 @@ class _Ridges:
         out = position[validated].astype(np.int32) if len(validated) else None
         try:
             self.ridge, self.left_out["ridge"] = KernelRidge.fit(
-                terms, term_rows, vectors, wanted, weight, out
+                terms, term_rows, vectors, wanted, weight, out, diagonal=True
             )
         except NothingToDoError:
             return
@@ -163,6 +167,19 @@ class _Ridges:
             np.ones(len(done), dtype=np.float32),
             np.searchsorted(done, out).astype(np.int32),
         )
+
+    def left_out_pairs(self, pairs: Pairs) -> tuple[NDArray[np.int64], FloatArray]:
+        """Which pairs lie on landmarks, and their probabilities without what was said of the document.
+
+        The exact leave-one-out scores of the ridge, by a logistic curve fitted on what was said.
+        """
+        if self.ridge is None:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+        there = np.flatnonzero(self._position[pairs.document_idx] >= 0)
+        rows = self._position[pairs.document_idx[there]].astype(np.int32)
+        score = self.ridge.left_out_pairs(self._wanted, rows, pairs.label_idx[there])
+        curve = Calibration.fit(score, pairs.target[there])
+        return there, np.clip(score, 0, 1) if curve is None else curve.probability(score)
 
 
 def _wanted(
@@ -193,8 +210,9 @@ def _weigh(
     validated: IntArray,
     left_out: Mapping[str, FloatArray | None],
     progress: Progress,
-) -> Tagger:
-    kind = inputs.teacher
+) -> tuple[Tagger, NDArray[np.float64]]:
+    """Return the tagger with its weights, and its quality on the validated documents."""
+    kind, unknown = inputs.teacher, np.zeros(0)
     missing = {p for p, ridge in (("ridge", tagger.ridge), ("reviewed", tagger.reviewed)) if ridge is None}
     parts = tuple(p for p in PARTS if p not in missing)
     fixed = normalised({p: w for p, w in FIXED_WEIGHTS[kind].items() if p in parts})
@@ -211,29 +229,28 @@ def _weigh(
         weights = choose(candidates, parts, prior, inputs.seed)
         basis = f"Weights cross-validated over {len(validated)} completed documents."
         score, wanted = _answers(candidates, parts, weights)
-        return replace(
+        quality, validation = _validation(candidates, parts, weights)
+        tagger = replace(
             tagger,
             weights=weights,
             basis=basis,
             calibration=Calibration.fit(score, wanted),
-            validation=_validation(candidates, parts, weights),
+            validation=validation,
         )
+        return tagger, quality
     if kind == "none":
         # Some decisions, hardly any completed document: what was learned stands beside zero-shot.
-        return replace(
-            tagger,
-            weights=dict(FIXED_WEIGHTS["evidence"]),
-            basis=f"Fixed weights; from {MIN_COMPLETED} completed documents on they are cross-validated.",
-        )
+        weights = dict(FIXED_WEIGHTS["evidence"])
+        basis = f"Fixed weights; from {MIN_COMPLETED} completed documents on they are cross-validated."
+        return replace(tagger, weights=weights, basis=basis), unknown
+    basis = "Fixed weights: no held-out verdicts to choose them on."
     if kind == "evidence":
         weights = _cautious(fixed, len(np.unique(inputs.pairs.document_idx)))
-        return replace(
-            tagger, weights=weights, basis="Fixed weights: no held-out verdicts to choose them on."
-        )
+        return replace(tagger, weights=weights, basis=basis), unknown
     if inputs.held_out is None or not len(inputs.held_out.pairs):
-        return replace(tagger, weights=fixed, basis="Fixed weights: no held-out verdicts to choose them on.")
+        return replace(tagger, weights=fixed, basis=basis), unknown
     weights, basis, calibration = _weigh_on_held_out(tagger, inputs.held_out, parts, fixed)
-    return replace(tagger, weights=weights, basis=basis, calibration=calibration)
+    return replace(tagger, weights=weights, basis=basis, calibration=calibration), unknown
 
 
 def _cautious(fixed: Weights, n_docs: int) -> Weights:
@@ -242,15 +259,18 @@ def _cautious(fixed: Weights, n_docs: int) -> Weights:
     return normalised({p: w * (1.0 if p in ZERO_SHOT_PARTS else share) for p, w in fixed.items()})
 
 
-def _validation(candidates: Candidates, parts: Sequence[str], weights: Weights) -> dict[str, float]:
-    """Quality of blend and zero-shot ranking on the completed documents."""
+def _validation(
+    candidates: Candidates, parts: Sequence[str], weights: Weights
+) -> tuple[NDArray[np.float64], dict[str, float]]:
+    """Quality of the blend on each completed document, and how it compares with the zero-shot ranking."""
     blend, start = (
         ranking_quality(candidates, np.array([w.get(p, 0.0) for p in parts]))
         for w in (weights, FIXED_WEIGHTS["none"])
     )
     n = len(candidates)
     error = float((blend - start).std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
-    return {"tagger": float(blend.mean()), "zero_shot": float(start.mean()), "se": error, "n_docs": n}
+    facts = {"tagger": float(blend.mean()), "zero_shot": float(start.mean()), "se": error, "n_docs": n}
+    return blend, facts
 
 
 def _weigh_on_held_out(

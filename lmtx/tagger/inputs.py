@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lmtx.errors import ShapeError
 from lmtx.student import Adapter, AdapterConfig
 from lmtx.types import FloatArray, IntArray, Label, Pairs
@@ -26,6 +29,28 @@ class HeldOut:
     texts: Sequence[str]
     doc_vectors: FloatArray
     pairs: Pairs
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a training found out about its own documents, each scored as if it had not been seen.
+
+    Attributes
+    ----------
+    validated : int32 (n_validated,)
+        Rows of the completed documents over which weights were cross-validated, ascending.
+    quality : float64 (n_validated,)
+        How well the blend ranks each of them by what people said of it: `ranking_quality`.
+    pairs : int64 (n_left_out,)
+        Which of the training pairs have a left-out probability.
+    left_out : float32 (n_left_out,)
+        Probability that the pair is wanted by a ridge that has seen no verdict on its document.
+    """
+
+    validated: IntArray
+    quality: NDArray[np.float64]
+    pairs: NDArray[np.int64]
+    left_out: FloatArray
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ MAX_LANDMARKS = 8_000
 COMPLETED_WEIGHT = 4.0
 """How much a completed document weighs against one that a teacher judged."""
 
+_BLOCK = 512
+
 
 @dataclass(frozen=True)
 class KernelRidge:
@@ -49,6 +51,8 @@ class KernelRidge:
     inverse, targets : float32 (n_landmarks, n_landmarks) and csr (n_landmarks, n_known), or None
         In place of the coefficients where there are more labels than landmarks.
     n_labels : int
+    inverse_diagonal : float32 (n_landmarks,) or None
+        Of the inverse of the system; where it was asked for, and not kept on disk.
     """
 
     terms: TermVectors
@@ -59,6 +63,7 @@ class KernelRidge:
     inverse: FloatArray | None
     targets: sparse.csr_matrix | None
     n_labels: int
+    inverse_diagonal: FloatArray | None = None
 
     @classmethod
     def fit(
@@ -69,6 +74,8 @@ class KernelRidge:
         wanted: sparse.csr_matrix,
         weight: FloatArray,
         leave_out: IntArray | None = None,
+        *,
+        diagonal: bool = False,
     ) -> tuple[KernelRidge, FloatArray | None]:
         """Solve for all labels at once.
 
@@ -83,6 +90,8 @@ class KernelRidge:
             How much each landmark counts.
         leave_out : int32 (m,), optional
             Landmark rows for which leave-one-out scores are returned.
+        diagonal : bool
+            Whether `left_out_pairs` will be called.
 
         Returns
         -------
@@ -128,8 +137,54 @@ class KernelRidge:
             inverse,
             targets if coefficients is None else None,
             int(wanted.shape[1]),
+            _inverse_diagonal(factor, inverse) if diagonal else None,
         )
         return ridge, left_out
+
+    def left_out_pairs(self, wanted: sparse.csr_matrix, rows: IntArray, labels: IntArray) -> FloatArray:
+        """Leave-one-out scores of some pairs of its landmarks: each as if its document had not been seen.
+
+        Parameters
+        ----------
+        wanted : csr (n_landmarks, n_labels)
+            As given to `fit`.
+        rows, labels : int (n_pairs,)
+            Landmark rows, and labels.
+
+        Returns
+        -------
+        float32 (n_pairs,)
+            Exact, whatever the landmark's own targets are; 0 for labels that no landmark wants.
+
+        Raises
+        ------
+        NothingToDoError
+            If it was fitted without `diagonal`, or loaded.
+        """
+        if self.inverse_diagonal is None:
+            raise NothingToDoError("Kernel ridge: fitted without `diagonal`, so nothing can be left out.")
+        targets = sparse.csc_matrix(wanted)[:, self.labels]
+        out = np.zeros(len(rows), dtype=np.float32)
+        place = np.searchsorted(self.labels, labels)
+        place[place == len(self.labels)] = 0
+        known = np.flatnonzero(self.labels[place] == labels)
+        order = known[np.argsort(place[known], kind="stable")]
+        columns = place[order]
+        # Some labels at a time: with more labels than landmarks the product is as large as the kernel.
+        for start in range(0, len(self.labels), _BLOCK):
+            some = order[np.searchsorted(columns, start) : np.searchsorted(columns, start + _BLOCK)]
+            if not len(some):
+                continue
+            block = slice(start, start + _BLOCK)
+            own = targets[:, block].toarray()
+            if self.coefficients is not None:
+                solved = self.coefficients[:, block]
+            else:
+                assert self.inverse is not None
+                solved = np.asarray((targets[:, block].T @ self.inverse).T, dtype=np.float32)
+            at, column = rows[some], place[some] - start
+            out[some] = own[at, column] - solved[at, column] / self.inverse_diagonal[at]
+        return out
 
     def scores(self, texts: list[str], doc_vectors: FloatArray) -> FloatArray:
         """Scores of all labels, float32 (n_docs, n_labels); pass a block of documents at a time."""
@@ -205,6 +260,22 @@ class KernelRidge:
 
 def _solve(factor: tuple[FloatArray, bool], right: FloatArray) -> FloatArray:
     return np.asarray(linalg.cho_solve(factor, right, overwrite_b=True, check_finite=False), dtype=np.float32)
+
+
+def _inverse_diagonal(factor: tuple[FloatArray, bool], inverse: FloatArray | None) -> FloatArray:
+    """Diagonal of the inverse; spends the factor."""
+    if inverse is not None:
+        return np.diagonal(inverse).copy()
+    lower, problem = linalg.lapack.strtri(factor[0], lower=1, overwrite_c=1)
+    assert problem == 0  # a Cholesky factor has no zero on its diagonal
+    n = len(lower)
+    out = np.empty(n, dtype=np.float32)
+    for start in range(0, n, _BLOCK):
+        end = min(n, start + _BLOCK)
+        square = np.tril(lower[start:end, start:end])  # above it, LAPACK leaves what was there
+        below = lower[end:, start:end]
+        out[start:end] = np.einsum("ij,ij->j", square, square) + np.einsum("ij,ij->j", below, below)
+    return out
 
 
 def _left_out(factor: tuple[FloatArray, bool], targets: sparse.csr_matrix, rows: IntArray) -> FloatArray:

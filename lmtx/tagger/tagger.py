@@ -24,7 +24,7 @@ from lmtx.shortlist import (
 )
 from lmtx.student import Adapter
 from lmtx.tagger.calibration import Calibration
-from lmtx.tagger.inputs import TeacherKind, TrainingInputs
+from lmtx.tagger.inputs import Findings, TeacherKind, TrainingInputs
 from lmtx.tagger.ridge import KernelRidge
 from lmtx.tagger.weights import LEXICAL_PARTS, PARTS, Weights
 from lmtx.types import FloatArray, Label, Progress, Scored, no_progress
@@ -93,6 +93,8 @@ class Tagger:
     validation : dict
         Where weights were cross-validated: ranking quality ("tagger", "zero_shot"), the standard error
         of their difference ("se") and the number of completed documents ("n_docs"); else empty.
+    findings : Findings or None
+        What the training found out about its own documents; None where nothing was learned, and not kept.
     """
 
     label_ids: tuple[str, ...]
@@ -108,6 +110,7 @@ class Tagger:
     basis: str = ""
     encoder_key: str = ""
     validation: dict[str, float] = field(default_factory=dict)
+    findings: Findings | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.label_ids) != len(self.label_vectors):

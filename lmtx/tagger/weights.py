@@ -28,7 +28,9 @@ MIN_COMPLETED = 5
 PRIOR_DOCUMENTS = 10.0
 """The fixed weights count as much as this many completed documents."""
 
-_TOP = 10
+TOP = 10
+"""Places of a ranking that quality looks at."""
+
 _BAGS = 8
 _STEPS = 20
 _BAG_DOCUMENTS = 250
@@ -61,14 +63,27 @@ def ranking_quality(candidates: Candidates, weights: NDArray[np.floating]) -> ND
     """Return what is maximised, of each document: mean of P@1, nDCG@5 and R@10 under these weights."""
     score = candidates.z @ weights.astype(np.float32)
     score[~candidates.known] = -np.inf
-    k = min(_TOP, score.shape[1])
+    k = min(TOP, score.shape[1])
     top = np.argpartition(-score, k - 1, axis=1)[:, :k]
     top = np.take_along_axis(top, np.argsort(-np.take_along_axis(score, top, 1), axis=1, kind="stable"), 1)
-    hit = np.take_along_axis(candidates.wanted, top, axis=1).astype(np.float64)
+    return top_quality(np.take_along_axis(candidates.wanted, top, axis=1), candidates.n_wanted)
+
+
+def top_quality(hit: NDArray[np.floating], n_wanted: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean of P@1, nDCG@5 and R@10 of each document.
+
+    Parameters
+    ----------
+    hit : float (n_docs, k)
+        1 where the label at that place of the ranking is wanted, at most ten places.
+    n_wanted : float (n_docs,)
+        Wanted labels of the document.
+    """
+    hit = hit.astype(np.float64)
     discount = 1 / np.log2(np.arange(2, 7))
-    ideal = np.concatenate([[0], discount.cumsum()])[np.minimum(candidates.n_wanted.astype(int), 5)]
+    ideal = np.concatenate([[0], discount.cumsum()])[np.minimum(n_wanted.astype(int), 5)]
     ndcg = (hit[:, :5] * discount[: hit[:, :5].shape[1]]).sum(axis=1) / np.maximum(ideal, 1e-9)
-    recall = hit.sum(axis=1) / np.maximum(candidates.n_wanted, 1)
+    recall = hit.sum(axis=1) / np.maximum(n_wanted, 1)
     quality: NDArray[np.float64] = (hit[:, 0] + ndcg + recall) / 3
     return quality
 

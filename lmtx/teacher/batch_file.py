@@ -67,7 +67,7 @@ def strategy_of(teacher: Teacher) -> Strategy:
             f"openai:MODEL,strategy=..., with one of {', '.join(_CHATS)}; or leave the format out for "
             "`lmtx judge`."
         )
-    strategy = teacher._asking
+    strategy = teacher.asking
     if teacher.host == OPENAI_HOST:  # the newer name is taken by all its models, the older not by all
         strategy.dialect = replace(strategy.dialect, limit="max_completion_tokens")
     return strategy

@@ -138,13 +138,14 @@ class EndpointTeacher:
         return found
 
     @property
-    def _asking(self) -> Strategy:
+    def asking(self) -> Strategy:
+        """How the server is asked, as an object; with "auto" this asks it."""
         return self._strategies[self.strategy]
 
     @property
     def prompt(self) -> Prompt:
         """The template that is used."""
-        return self._asking.setup.prompt
+        return self.asking.setup.prompt
 
     def _spec(self) -> str:
         from lmtx.teacher.registry import parse_spec
@@ -155,7 +156,7 @@ class EndpointTeacher:
         return teacher_key(
             model=f"openai {self.address.identity} {self._settings.model}",
             prompt=self.prompt.text,
-            decoding=self._asking.decoding,
+            decoding=self.asking.decoding,
             label_text="prompt",
         )
 
@@ -211,12 +212,12 @@ class EndpointTeacher:
 
     def estimate(self, requests: Sequence[TeacherRequest]) -> Estimate:
         """Estimate tokens by their length; see `Teacher.estimate`."""
-        asking = self._asking
+        asking = self.asking
         return asking.priced(sum((asking.estimate(r) for r in requests), Estimate(exact=False)))
 
     def judge(self, requests: Iterable[TeacherRequest]) -> Iterator[Answered | None]:
         """Answer requests as answers come in; see `Teacher.judge`."""
-        strategy = self._asking
+        strategy = self.asking
         self._wire.connect()
         run = _Run(self, strategy)
         try:

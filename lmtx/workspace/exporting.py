@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lmtx.errors import InputError, NothingToDoError
-from lmtx.export import write_model, write_table
+from lmtx.export import (
+    ANNOTATION_FORMATS,
+    TABLE_FORMATS,
+    Annotated,
+    Proposed,
+    Said,
+    write_annotations,
+    write_model,
+    write_table,
+)
 from lmtx.export.tables import ColumnType, Row
-from lmtx.types import CorpusView, Progress
+from lmtx.types import CorpusView, Decision, Document, PairState, Progress
 from lmtx.workspace import tagging
 from lmtx.workspace.parts import Parts
 
@@ -52,19 +61,26 @@ _DECISIONS: dict[str, ColumnType] = {
     "note": "text",
     "batch": "text",
     "retracts": "integer",
+    "reason": "text",
+    "blind": "bool",
 }
 _BLOCK = 200
 _PREDICTED = 5
 
 
-def export(parts: Parts, what: str, format: str, out: Path, progress: Progress) -> Path:
+def export(
+    parts: Parts, what: str, format: str, out: Path, progress: Progress, reviewer: str | None = None
+) -> Path:
     """See `Workspace.export`."""
+    if reviewer is not None and what != "decisions":
+        raise InputError(f"Only decisions are exported by reviewer, not {what!r}. Leave the reviewer out.")
     if what == "model":
         return _model(parts, format, out)
+    if what == "decisions":
+        return _decisions(parts, format, out, progress, reviewer)
     columns, rows = {
         "corpus": (_CORPUS, _corpus_rows),
         "pairs": (_PAIRS, _pair_rows),
-        "decisions": (_DECISIONS, _decision_rows),
     }.get(what, (None, None))
     if columns is None or rows is None:
         raise InputError(f"Export {what!r} does not exist. Known: corpus, pairs, decisions, model.")
@@ -73,10 +89,9 @@ def export(parts: Parts, what: str, format: str, out: Path, progress: Progress) 
 
 
 def _total(parts: Parts, what: str) -> int:
-    counts = parts.journal.counts()
     if what == "pairs":
         return sum(parts.journal.pair_counts().values())
-    return counts["documents" if what == "corpus" else "decisions"]
+    return parts.journal.counts()["documents"]
 
 
 def _corpus_rows(parts: Parts) -> Iterator[Row]:
@@ -139,16 +154,110 @@ def _pair_rows(parts: Parts) -> Iterator[Row]:
         }
 
 
-def _decision_rows(parts: Parts) -> Iterator[Row]:
+def _decisions(parts: Parts, format: str, out: Path, progress: Progress, reviewer: str | None) -> Path:
+    if format in TABLE_FORMATS:
+        total = parts.journal.decisions_page(reviewer=reviewer, page_size=1).total
+        return write_table(
+            _decision_rows(parts, reviewer),
+            _DECISIONS,
+            format,
+            out,
+            lambda n: progress(n, total, "Writing decisions"),
+        )
+    if format not in ANNOTATION_FORMATS:
+        known = ", ".join((*TABLE_FORMATS, *ANNOTATION_FORMATS))
+        raise InputError(f"Format {format!r} is unknown for decisions. Known: {known}.")
+    view = parts.corpus()
+    ids = [i for i in parts.journal.decided_documents(reviewer) if i in view.document_idx]
+    return write_annotations(
+        _annotated(parts, view, ids, reviewer),
+        view.labels,
+        format,
+        out,
+        lambda n: progress(n, len(ids), "Writing decisions"),
+    )
+
+
+def _decision_rows(parts: Parts, reviewer: str | None) -> Iterator[Row]:
     after = 0
     while True:
-        page = parts.journal.decisions(after_seq=after, limit=2000)
+        page = parts.journal.decisions(after_seq=after, reviewer=reviewer, limit=2000)
         for decision in page:
             row: dict[str, Any] = {name: getattr(decision, name) for name in _DECISIONS}
             yield row
         if len(page) < 2000:
             return
         after = page[-1].seq
+
+
+def _annotated(
+    parts: Parts, view: CorpusView, ids: Sequence[str], reviewer: str | None
+) -> Iterator[Annotated]:
+    """Documents with what stands decided on them, what teachers said yes to, and the tagger's best."""
+    specs = {t.key: t.spec or t.key for t in parts.journal.teachers()}
+    run = parts.journal.promoted()
+    for start in range(0, len(ids), _BLOCK):
+        block = ids[start : start + _BLOCK]
+        rows = [view.document_idx[i] for i in block]
+        documents = [view.documents[row] for row in rows]
+        decided = parts.journal.standing_decisions(block)
+        pairs = parts.journal.pair_states_of(block)
+        best = _tagged(parts, documents, f"lmtx {run.id}") if run is not None else [None for _ in documents]
+        for row, document, tagged in zip(rows, documents, best, strict=True):
+            said = _said(decided[document.id])
+            yield Annotated(
+                document=document,
+                role=view.roles[row],
+                said=[one for one in said if reviewer in (None, one.reviewer)],
+                proposed=[*_taught(pairs[document.id], specs), *([tagged] if tagged is not None else [])],
+            )
+
+
+def _said(decisions: Sequence[Decision]) -> list[Said]:
+    """What each reviewer decided on one document, from what stands there in order.
+
+    Who completes a document takes over what others had settled on it by then, which is not recorded anew.
+    """
+    said = []
+    for reviewer in dict.fromkeys(d.reviewer for d in decisions):
+        own = [d for d in decisions if d.reviewer == reviewer]
+        completed = max((d.seq for d in own if d.action == "complete"), default=0)
+        verdicts: dict[str, str] = {}
+        for d in decisions:
+            counts = d.reviewer == reviewer or d.seq < completed
+            if counts and d.label_id is not None and d.action in ("accept", "reject"):
+                verdicts[d.label_id] = d.action
+        if not verdicts and not completed:
+            continue  # only passed over
+        said.append(
+            Said(
+                reviewer=reviewer,
+                at=max(d.at for d in own),
+                accepted=tuple(x for x, action in verdicts.items() if action == "accept"),
+                rejected=tuple(x for x, action in verdicts.items() if action == "reject"),
+                completed_at=next((d.at for d in own if d.seq == completed), None),
+            )
+        )
+    return said
+
+
+def _taught(pairs: Sequence[PairState], specs: dict[str, str]) -> list[Proposed]:
+    """What each teacher said yes to, the surest first."""
+    by: dict[str, list[tuple[str, float | None]]] = {}
+    for pair in pairs:
+        if pair.verdict == "yes" and pair.teacher_key is not None:
+            by.setdefault(pair.teacher_key, []).append((pair.label_id, pair.probability))
+    return [
+        Proposed(specs.get(key, key), tuple(sorted(labels, key=lambda x: -(x[1] or 0.0))))
+        for key, labels in by.items()
+    ]
+
+
+def _tagged(parts: Parts, documents: Sequence[Document], by: str) -> list[Proposed | None]:
+    return [
+        Proposed(by, tuple((r.label_id, r.probability) for r in ranked)) if ranked else None
+        for ranked in tagging.ranked(parts, documents, _PREDICTED)
+    ]
 
 
 def _model(parts: Parts, format: str, out: Path) -> Path:

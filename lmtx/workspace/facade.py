@@ -6,7 +6,7 @@ A `Workspace` may be used from several threads.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lmtx.config import Settings, home
 from lmtx.ingest import ColumnMap, Preview, Source
 from lmtx.jobs import Job, WarmPool
-from lmtx.review.models import Policy, ReviewItem
-from lmtx.types import Decision, Document, Label, Progress, Role, Run, State, no_progress
+from lmtx.types import Document, Label, Progress, Role, Run, State, no_progress
 from lmtx.workspace import (
     browsing,
     elsewhere,
@@ -24,7 +23,6 @@ from lmtx.workspace import (
     learning,
     measuring,
     prompting,
-    reviewing,
     tagging,
     teaching,
     trials,
@@ -42,6 +40,7 @@ from lmtx.workspace.models import (
     WorkspaceInfo,
 )
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.review_methods import ReviewMethods
 from lmtx.workspace.trials import Trial, TrialPair, TrialReport
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "p
 OnBad = Literal["stop", "skip"]
 
 
-class Workspace:
+class Workspace(ReviewMethods):
     """One project in one folder.
 
     Make one with `create`, open it with `open`; both are context managers. Everything durable is in
@@ -604,51 +603,6 @@ class Workspace:
         """Documents where a label was rightly predicted, wrongly predicted, or missed."""
         return measuring.label_outcomes(self._parts, label_id, outcome, system, limit)
 
-    # ---- reviewing ----------------------------------------------------------------------------
-
-    def next_documents(
-        self,
-        policy: Policy = "default",
-        reviewer: str | None = None,
-        n: int = 1,
-        after: Sequence[str] = (),
-    ) -> list[ReviewItem]:
-        """Return the next documents to review; `after` names documents to pass over (seen, skipped)."""
-        return reviewing.next_documents(self._parts, policy, reviewer, n, after)
-
-    def review_item(self, document_id: str, policy: Policy = "default") -> ReviewItem:
-        """One document as `next_documents` shows it."""
-        return reviewing.review_item(self._parts, document_id, policy)
-
-    def decide(self, decisions: Sequence[Decision]) -> list[int]:
-        """Record decisions, all or none; durable when this returns. Returns sequence numbers."""
-        return reviewing.decide(self._parts, decisions)
-
-    def complete(
-        self,
-        document_id: str,
-        reviewer: str,
-        accepted: Collection[str] = (),
-        rejected: Collection[str] = (),
-        policy: str = "default",
-        inclusion_probability: float | None = None,
-    ) -> list[int]:
-        """Settle a document as a whole: its accepted and rejected labels, and that none is missing.
-
-        One atomic record, undone as one.
-        """
-        return reviewing.complete(
-            self._parts, document_id, reviewer, accepted, rejected, policy, inclusion_probability
-        )
-
-    def undo(self, reviewer: str) -> list[Decision]:
-        """Take back the reviewer's newest standing step; returns the decisions taken back."""
-        return reviewing.undo(self._parts, reviewer)
-
-    def review_stats(self, reviewer: str) -> dict[str, float]:
-        """Return "decisions_today", "documents_today", "per_minute" (last ten minutes), "completed"."""
-        return reviewing.stats(self._parts, reviewer)
-
     # ---- using --------------------------------------------------------------------------------
 
     def predict(
@@ -667,12 +621,15 @@ class Workspace:
         format: str,
         out: Path | str,
         progress: Progress = no_progress,
+        reviewer: str | None = None,
     ) -> Path:
         """Write the corpus with its tags, the pairs, the decisions, or the promoted model.
 
-        `format` is "csv", "jsonl" or "parquet"; the model is a folder ("folder") or "zip".
+        `format` is "csv", "jsonl" or "parquet"; the model is a folder ("folder") or "zip". Decisions can also
+        be had as "label-studio", "argilla" (both JSON) or "prodigy" (JSON lines), by document and with what
+        teacher and tagger propose; `reviewer` leaves in only theirs.
         """
-        return exporting.export(self._parts, what, format, Path(out), progress)
+        return exporting.export(self._parts, what, format, Path(out), progress, reviewer)
 
     # ---- jobs ---------------------------------------------------------------------------------
 

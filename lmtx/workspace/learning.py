@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmtx.errors import InputError
 from lmtx.jobs import spare_cores
 from lmtx.types import Progress, Run
-from lmtx.workspace import importing, measuring
+from lmtx.workspace import importing, measuring, watching
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.teaching import EVIDENCE, inputs, needs, ready
 
@@ -34,7 +34,9 @@ def train(parts: Parts, progress: Progress, config: dict[str, Any]) -> Run:
     needs(parts.corpus())
     try:
         with _modest():
-            return train_once(inputs(parts), progress, **config)
+            run = train_once(inputs(parts), progress, **config)
+            watching.write_population(parts, run)
+            return run
     except TypeError as error:
         if "unexpected keyword" in str(error):  # a setting of that name does not exist
             raise InputError(f"Training setting: {error}. Known: {', '.join(_settings())}.") from error
@@ -65,7 +67,7 @@ def cycle(
     limits = Budget.of(budget)
     loaded = ready(parts, teacher, progress)
     with _modest():
-        return run_cycle(
+        report = run_cycle(
             inputs(parts),
             loaded,
             rounds=rounds or parts.settings.rounds,
@@ -74,6 +76,8 @@ def cycle(
             progress=progress,
             budget=limits,
         )
+        watching.write_population(parts, report.run)
+        return report
 
 
 def promote(parts: Parts, run_id: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmtx.ingest import Issue
-from lmtx.types import Decision, Document, Label, Role, State, Verdict
+from lmtx.review.models import BatchRow
+from lmtx.types import Decision, Document, Label, Role, Run, State, Verdict
 
 if TYPE_CHECKING:
+    from lmtx.quality.estimates import Interval
     from lmtx.teacher import Estimate
 
 
@@ -215,3 +218,148 @@ class TeachPreview:
     n_later: int
     later: Estimate
     seconds_later: float | None
+
+
+# ---- review ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LabelBatch:
+    """A page of documents that a label is proposed for.
+
+    `path` are names of broader labels; `examples` at most two (document id, title) where it was accepted.
+    """
+
+    label: Label
+    path: tuple[str, ...]
+    examples: list[tuple[str, str]]
+    rows: list[BatchRow]
+    total: int
+    page: int
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewProgress:
+    """How far the review is to the goal.
+
+    Attributes
+    ----------
+    n_labels : int
+        Labels that the goal is about: those with at least `Settings.goal_predictions` predicted documents.
+    n_known : int
+        Those known to plus or minus `Settings.goal_points` by audited decisions.
+    n_left : int
+        Audited decisions that are still needed.
+    by_label : dict
+        Label id -> standing accepted and rejected decisions, the ten labels with the most.
+    """
+
+    n_labels: int
+    n_known: int
+    n_left: int
+    by_label: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class LearningState:
+    """What waits to be learned.
+
+    n_new : training decisions (of no reserved document) since the newest run
+    every : `Settings.retrain_every`
+    due : whether it is time to train
+    job_id : the training that runs or waits, or None
+    newest : the newest run, promoted or not
+    """
+
+    n_new: int
+    every: int
+    due: bool
+    job_id: str | None
+    newest: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Quality of a run on the documents that people completed, each ranked without its own labels.
+
+    `quality`, `start` (without learning) and `se` are fractions; None where too few are completed.
+    """
+
+    run_id: str
+    at: datetime
+    n_decisions: int
+    n_completed: int
+    quality: float | None
+    start: float | None
+    se: float | None
+    promoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A document whose tags changed by a run.
+
+    before, after : (label id, name, probability or score), best first, old and new tags
+    behind : decisions made since the run before that speak of the labels gained or lost, newest first
+    """
+
+    document_id: str
+    title: str
+    before: list[tuple[str, str, float]]
+    after: list[tuple[str, str, float]]
+    behind: list[Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionTrial:
+    """What a teacher says of a label's reviewed pairs under two definitions.
+
+    rows : one a pair
+    n_right_old, n_right_new : pairs where the teacher agrees with people
+    """
+
+    teacher: str
+    rows: list[DefinitionRow]
+    n_right_old: int
+    n_right_new: int
+    n_pairs_open: int
+    """Pairs that would have to be judged again after such an edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRow:
+    """One reviewed pair in a `DefinitionTrial`; probabilities are None where an answer could not be read."""
+
+    document_id: str
+    title: str
+    wanted: bool
+    old: float | None
+    new: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPrecision:
+    """How good the tags of the promoted run are, from documents that the audit drew and people completed.
+
+    Attributes
+    ----------
+    run_id : str
+    cut : int
+        Tags of a document.
+    n_documents, n_reserve : int
+        Audited documents, and all of the reserve.
+    precision, recall : Interval
+        Of all tags; recall at the same cut.
+    labels : list of (label id, name, right, audited, in the corpus about, low, high)
+        Of each label that is given: audited documents that got it and where it is right; the interval of its
+        precision. The most given first.
+    """
+
+    run_id: str
+    cut: int
+    n_documents: int
+    n_reserve: int
+    precision: Interval
+    recall: Interval
+    labels: list[tuple[str, str, int, int, int, float, float]]

@@ -42,7 +42,8 @@ class Parts:
 
     def __init__(self, folder: Path, settings: Settings, own_index: bool | None) -> None:
         self.folder = folder
-        self.settings = settings
+        self._settings = settings
+        self._settings_stamp = _stamp(folder)
         self.journal = Journal(settings.journal_url or f"sqlite:///{(folder / 'journal.db').resolve()}")
         self.job_store = JobStore(folder, self.journal)
         self._own_index = own_index
@@ -103,6 +104,26 @@ class Parts:
                 self._index.close()
                 self._index = None
 
+    @property
+    def settings(self) -> Settings:
+        """Settings as they stand in the file, which another process may have changed.
+
+        Encoder and database stay those that the workspace was opened with, or that this process set:
+        what was computed with the old ones is in use.
+        """
+        stamp = _stamp(self.folder)
+        if stamp != self._settings_stamp:
+            with self._lock:
+                self._settings_stamp = stamp
+                try:
+                    found = Settings.load(self.folder)
+                except LmtxError as error:
+                    _log.warning("settings not read again: %s", error)
+                else:
+                    kept = {name: getattr(self._settings, name) for name in ("encoder", "journal_url")}
+                    self._settings = found.model_copy(update=kept)
+        return self._settings
+
     def update_settings(self, values: dict[str, Any]) -> Settings:
         """Change settings; see `Workspace.update_settings`."""
         with self._lock:
@@ -111,8 +132,8 @@ class Parts:
             if "encoder" in values:
                 encoder_key(changed.encoder)  # says what is wrong with a name before it is kept
             changed.save(self.folder)
-            encoder_changed = changed.encoder != self.settings.encoder
-            self.settings = changed
+            encoder_changed = changed.encoder != self._settings.encoder
+            self._settings, self._settings_stamp = changed, _stamp(self.folder)
             self.memory.clear()
         if encoder_changed:
             self._close_index()  # its vectors are the old encoder's; it opens anew with the other's key
@@ -310,6 +331,15 @@ class Parts:
         if before is None or ended - before:  # the first look starts to follow what was done meanwhile
             self.sync_soon()
         return jobs
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """What changes when the file of settings is written."""
+    try:
+        found = (folder / SETTINGS_FILE).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _paths(labels: dict[str, Label]) -> dict[str, tuple[str, ...]]:

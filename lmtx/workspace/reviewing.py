@@ -1,182 +1,264 @@
-"""What is reviewed next, and recording what people say."""
+"""What a reviewer is shown next, and recording what people say."""
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from lmtx.errors import InputError, NotFoundError, NothingToDoError
+from lmtx.errors import InputError, NotFoundError
 from lmtx.review import (
+    PAIR_REASONS,
     REASONS,
-    Candidate,
+    Highlight,
+    Pair,
+    PairItem,
     Policy,
     ReviewItem,
+    Scope,
+    Unit,
+    candidate,
     candidates,
     highlights,
-    inclusion_probability,
-    most_uncertain,
-    seeded_order,
+    is_blind,
     sentences,
 )
-from lmtx.types import Decision, Document, Role, now
-from lmtx.workspace import tagging
+from lmtx.types import Decision, Document, FloatArray, Label, now
+from lmtx.workspace.drawing import Drawn, draw
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.proposing import Scores
+from lmtx.workspace.queues import queues_of
 
 _RANKED = 100  # enough to give the teacher's candidates their place in the tagger's order
-_POOL = 200  # documents among which "uncertain" looks
-_REFRESH_S = 20
 _MOST_SENTENCES = 60
-_POLICIES = ("default", "uncertain", "audit")
+_KEPT_SENTENCES = 64  # documents
+_AHEAD = 2  # items that are scored, and their sentences encoded, while one is looked at
+_TITLE = 80
+
+Span = tuple[int, int]
+
+
+# ---- what comes next ------------------------------------------------------------------------------
 
 
 def next_documents(
-    parts: Parts, policy: Policy, reviewer: str | None, n: int, after: Sequence[str]
+    parts: Parts, policy: Policy, reviewer: str | None, n: int, after: Collection[str], scope: Scope
 ) -> list[ReviewItem]:
     """See `Workspace.next_documents`."""
-    if policy not in _POLICIES:
-        raise InputError(f"Policy {policy!r} does not exist. Known: {', '.join(_POLICIES)}.")
-    if not parts.journal.counts()["labels"]:
-        raise NothingToDoError("There are no labels yet. Import a label set first.")
-    passed = set(after) | _skipped(parts, reviewer or parts.settings.reviewer)
-    waiting = [i for i in _order(parts, policy) if i not in passed]
-    chosen: list[str] = []
-    for document_id in waiting:  # the order is some seconds old: what was completed since falls out
-        if len(chosen) == n:
-            break
-        row = parts.journal.document_row(document_id)
-        if row is not None and not row.completed:
-            chosen.append(document_id)
-    return _items(parts, chosen, policy)
+    passed = [(document_id, None) for document_id in after]
+    drawn = _drawn(parts, "document", policy, reviewer, n, passed, scope)
+    return [item for item in _items(parts, drawn, wait=n > 1) if not item.completed]
+
+
+def next_pairs(
+    parts: Parts, policy: Policy, reviewer: str | None, n: int, after: Collection[Pair], scope: Scope
+) -> list[PairItem]:
+    """See `Workspace.next_pairs`."""
+    passed = [(document_id, label_id) for document_id, label_id in after]
+    drawn = _drawn(parts, "pair", policy, reviewer, n, passed, scope)
+    return _pair_items(parts, drawn, wait=n > 1)
+
+
+def _drawn(
+    parts: Parts,
+    unit: Unit,
+    policy: Policy,
+    reviewer: str | None,
+    n: int,
+    after: Collection[tuple[str, str | None]],
+    scope: Scope,
+) -> list[Drawn]:
+    queues, who = queues_of(parts), parts.settings.reviewer if reviewer is None else reviewer
+    drawn = draw(parts, unit, policy, who, n, after, scope)
+    if n == 1 and drawn:
+        passed = [*after, (drawn[0].document_id, drawn[0].label_id)]
+
+        def ahead() -> None:
+            later = draw(parts, unit, policy, who, _AHEAD, passed, scope)
+            documents = list(parts.journal.documents_by_id([x.document_id for x in later]).values())
+            if documents:
+                Scores(parts, queues.tagger(parts), documents)
+            for document in documents:
+                _sentence_vectors(parts, document, wait=True)
+
+        queues.soon(parts, "ahead", ahead)
+    return drawn
+
+
+def prepare(parts: Parts, policy: Policy, unit: Unit, scope: Scope) -> None:
+    """See `Workspace.prepare_queue`."""
+    queues_of(parts).prepare(parts, policy, unit, scope)
 
 
 def review_item(parts: Parts, document_id: str, policy: Policy) -> ReviewItem:
     """See `Workspace.review_item`."""
-    found = _items(parts, [document_id], policy)
+    probability = None
+    if policy == "audit":
+        with queues_of(parts).now(parts) as (orders, _):
+            probability = orders.probability(document_id)
+    drawn = Drawn(document_id, None, policy, REASONS[policy], probability)
+    found = _items(parts, [drawn], wait=True)
     if not found:
         raise NotFoundError(f"Document {document_id!r} is not in this workspace. It may have been deleted.")
     return found[0]
 
 
-def _order(parts: Parts, policy: Policy) -> list[str]:
-    """Ids that wait under a policy, in its order; at most some seconds old."""
-    moment = int(now().timestamp() // _REFRESH_S)
-
-    def queue() -> list[str]:
-        if policy == "audit":
-            waiting = set(parts.journal.document_ids("reserve", completed=False))
-            return [i for i in _whole_order(parts, "reserve") if i in waiting]
-        whole = _whole_order(parts, "train")
-        judged = set(parts.journal.document_ids("train", completed=False, judged=True))
-        rest = set(parts.journal.document_ids("train", completed=False, judged=False))
-        return [i for i in whole if i in judged] + [i for i in whole if i in rest]
-
-    kind = "audit" if policy == "audit" else "queue"
-    order: list[str] = parts.kept(f"order {kind}", moment, queue)
-    return _unsure(parts, order[:_POOL]) + order[_POOL:] if policy == "uncertain" else order
+def pair_item(parts: Parts, document_id: str, label_id: str, policy: Policy) -> PairItem:
+    """See `Workspace.pair_item`."""
+    if label_id not in parts.labels_by_id():
+        raise NotFoundError(f"Label {label_id!r} is not in this workspace. It may have been deleted.")
+    probability = None
+    if policy == "audit":
+        frame = queues_of(parts).frame(parts, must=False)
+        probability = None if frame is None else frame.probability((document_id, label_id))
+    drawn = Drawn(document_id, label_id, policy, PAIR_REASONS[policy], probability)
+    found = _pair_items(parts, [drawn], wait=True)
+    if not found:
+        raise NotFoundError(f"Document {document_id!r} is not in this workspace. It may have been deleted.")
+    return found[0]
 
 
-def _whole_order(parts: Parts, role: Role) -> list[str]:
-    """All documents of a role in the order of review, completed or not; made anew with the corpus."""
-    view = parts.corpus()
-    policy = "audit" if role == "reserve" else "default"
-
-    def make() -> tuple[object, list[str]]:
-        ids = (view.documents[int(i)].id for i in view.rows(role))
-        return view, seeded_order(ids, parts.settings.seed, policy)  # the view too: its id is the version
-
-    order: list[str] = parts.kept(f"whole order {role}", id(view), make)[1]
-    return order
-
-
-def _unsure(parts: Parts, ids: list[str]) -> list[str]:
-    promoted = parts.journal.promoted()
-
-    def make() -> list[str]:
-        documents = list(parts.journal.documents_by_id(ids).values())
-        if not documents:
-            return []
-        found = tagging.tagger(parts)
-        scored = found.predict(
-            parts.document_vectors(documents),
-            [d.full_text for d in documents],
-            min(5, len(found.label_ids)),
-        )
-        return most_uncertain([d.id for d in documents], scored.score, found.probability(scored.score))
-
-    order: list[str] = parts.kept("order uncertain", (promoted and promoted.id, tuple(ids)), make)
-    return order
-
-
-def _skipped(parts: Parts, reviewer: str) -> set[str]:
-    """Documents that this reviewer passed over as a whole, and did not take up again."""
-    if not reviewer:
-        return set()
-    found: set[str] = set()
-    for decision in parts.journal.decisions(reviewer=reviewer, standing=True, limit=None):
-        if decision.action == "skip" and decision.label_id is None:
-            found.add(decision.document_id)
-    return found
-
-
-def _items(parts: Parts, ids: Sequence[str], policy: Policy) -> list[ReviewItem]:
+def _items(parts: Parts, drawn: Sequence[Drawn], *, wait: bool) -> list[ReviewItem]:
+    ids = [x.document_id for x in drawn]
     documents = parts.journal.documents_by_id(ids)
-    present = [documents[i] for i in ids if i in documents]
-    if not present:
+    drawn = [x for x in drawn if x.document_id in documents]
+    if not drawn:
         return []
-    pairs = parts.journal.pair_states_of([d.id for d in present])
-    rankings = tagging.ranked(parts, present, _RANKED)
+    rows = parts.journal.document_rows(ids)
+    pairs = parts.journal.pair_states_of(ids)
     labels, paths = parts.labels_by_id(), parts.label_paths()
+    scores = Scores(parts, queues_of(parts).tagger(parts), list(documents.values()))
+    settings = parts.settings
     items = []
-    for document, ranking in zip(present, rankings, strict=True):
-        row = parts.journal.document_row(document.id)
-        role: Role = row.role if row is not None else "train"
+    for x in drawn:
+        document = documents[x.document_id]
+        ranking = scores.ranked(document.id, _RANKED)
         shown = candidates(document, pairs[document.id], ranking, labels, paths)
         wanted = [labels[c.label_id] for c in shown]
         items.append(
             ReviewItem(
                 document=document,
                 candidates=shown,
-                highlights=highlights(document.text, wanted, _nearest_sentences(parts, document, shown)),
-                completed=row is not None and row.completed,
-                policy=policy,
-                reason=REASONS[policy],
-                inclusion_probability=_drawn_with(parts, document.id, role, policy),
+                highlights=_highlights(parts, document, wanted, wait=wait),
+                completed=document.id in rows and rows[document.id].completed,
+                policy=x.policy,
+                reason=x.reason,
+                inclusion_probability=x.inclusion_probability,
+                blind=is_blind(document.id, None, settings.seed, settings.blind_share),
             )
         )
     return items
 
 
-def _drawn_with(parts: Parts, document_id: str, role: Role, policy: Policy) -> float | None:
-    if policy != "audit" or role != "reserve":
-        return None
-    order = _whole_order(parts, "reserve")
-    return inclusion_probability(order.index(document_id) + 1, len(order)) if document_id in order else None
+def _pair_items(parts: Parts, drawn: Sequence[Drawn], *, wait: bool) -> list[PairItem]:
+    ids = [x.document_id for x in drawn]
+    documents = parts.journal.documents_by_id(ids)
+    labels, paths = parts.labels_by_id(), parts.label_paths()
+    drawn = [x for x in drawn if x.document_id in documents and x.label_id in labels]
+    if not drawn:
+        return []
+    pairs = parts.journal.pair_states_of(ids)
+    scores = Scores(parts, queues_of(parts).tagger(parts), list(documents.values()))
+    settings = parts.settings
+    items = []
+    for x in drawn:
+        assert x.label_id is not None
+        document, label = documents[x.document_id], labels[x.label_id]
+        said = scores.of(document.id, label.id)
+        item, place = said if said is not None else (None, None)
+        state = next((p for p in pairs[document.id] if p.label_id == label.id), None)
+        items.append(
+            PairItem(
+                document=document,
+                candidate=candidate(document, label, state, item, place, paths.get(label.id, ())),
+                aliases=label.aliases,
+                examples=examples(parts, label.id, but=document.id),
+                highlights=_highlights(parts, document, [label], wait=wait),
+                policy=x.policy,
+                reason=x.reason,
+                inclusion_probability=x.inclusion_probability,
+                blind=is_blind(document.id, label.id, settings.seed, settings.blind_share),
+            )
+        )
+    return items
 
 
-def _nearest_sentences(
-    parts: Parts, document: Document, shown: Sequence[Candidate]
-) -> dict[str, tuple[int, int]]:
+def examples(parts: Parts, label_id: str, *, but: str | None = None, n: int = 2) -> list[tuple[str, str]]:
+    """Documents where people accepted a label, with title or start of the text; at most n, never `but`."""
+    page = parts.journal.label_pairs(label_id, "accepted", page_size=n + 1)
+    found = [(row.document_id, row.title) for row in page if row.document_id != but][:n]
+    untitled = parts.journal.documents_by_id([x for x, title in found if not title])
+    return [(x, title or (untitled[x].text[:_TITLE] if x in untitled else x)) for x, title in found]
+
+
+# ---- sentences ------------------------------------------------------------------------------------
+
+
+def _highlights(parts: Parts, document: Document, labels: Sequence[Label], *, wait: bool) -> list[Highlight]:
+    return highlights(document.text, labels, nearest_sentences(parts, document, labels, wait=wait))
+
+
+def nearest_sentences(
+    parts: Parts, document: Document, labels: Sequence[Label], *, wait: bool
+) -> Mapping[str, Span]:
     """Label id -> sentence nearest in meaning, where the encoder is loaded already.
 
-    Loading it takes seconds, which a reviewer must not wait; see `Workspace.preload`.
+    Loading it takes seconds, which a reviewer must not wait; see `Workspace.preload`. Encoding the sentences
+    of a document takes some 100 ms: without `wait`, only those that were encoded before are used.
     """
-    encoder = parts.encoder()
-    spans = sentences(document.text)[:_MOST_SENTENCES]
-    if not encoder.loaded or len(spans) < 2 or not shown:
+    if not labels:
         return {}
-    labels = parts.labels_by_id()
+    found = _sentence_vectors(parts, document, wait=wait)
+    if found is None:
+        return {}
+    spans, vectors = found
+    similarity = parts.label_vectors(labels) @ vectors.T
+    return {label.id: spans[int(i)] for label, i in zip(labels, similarity.argmax(axis=1), strict=True)}
 
-    def make() -> tuple[list[tuple[int, int]], object]:
-        return spans, encoder.encode([document.text[a:b] for a, b in spans], role="document")
 
-    _, vectors = parts.kept("sentences", document.hash, make)
-    wanted = [labels[c.label_id] for c in shown]
-    similarity = parts.label_vectors(wanted) @ np.asarray(vectors).T
-    return {label.id: spans[int(i)] for label, i in zip(wanted, similarity.argmax(axis=1), strict=True)}
+class _Sentences:
+    """Sentence vectors of the documents looked at last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], tuple[list[Span], FloatArray]] = OrderedDict()
+
+    def get(self, key: tuple[str, str]) -> tuple[list[Span], FloatArray] | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[str, str], found: tuple[list[Span], FloatArray]) -> None:
+        with self._lock:
+            self._kept[key] = found
+            while len(self._kept) > _KEPT_SENTENCES:
+                self._kept.popitem(last=False)
+
+
+_sentences = _Sentences()  # by text and encoder, so one for all workspaces
+
+
+def _sentence_vectors(
+    parts: Parts, document: Document, *, wait: bool
+) -> tuple[list[Span], FloatArray] | None:
+    encoder = parts.encoder()
+    if not encoder.loaded:
+        return None
+    key = (encoder.key, document.hash)
+    found = _sentences.get(key)
+    if found is None and wait:
+        spans = sentences(document.text)[:_MOST_SENTENCES]
+        if len(spans) < 2:
+            return None
+        vectors = encoder.encode([document.text[a:b] for a, b in spans], role="document")
+        found = (spans, np.asarray(vectors, dtype=np.float32))
+        _sentences.put(key, found)
+    return found
 
 
 # ---- recording ------------------------------------------------------------------------------------
@@ -197,6 +279,7 @@ def complete(
     rejected: Collection[str],
     policy: str,
     probability: float | None,
+    blind: bool,
 ) -> list[int]:
     """See `Workspace.complete`."""
     both = sorted(set(accepted) & set(rejected))
@@ -215,6 +298,7 @@ def complete(
             inclusion_probability=probability,
             batch=batch,
             at=at,
+            blind=blind,
         )
 
     # What stands decided as it is to be is not said a second time.
@@ -229,8 +313,7 @@ def complete(
 
 def undo(parts: Parts, reviewer: str) -> list[Decision]:
     """See `Workspace.undo`."""
-    if not reviewer:
-        raise InputError("Undo: who are you? Set a reviewer name first.")
+    _named(reviewer)
     last = parts.journal.last_undoable(reviewer)
     if last is None:
         return []
@@ -241,23 +324,16 @@ def undo(parts: Parts, reviewer: str) -> list[Decision]:
     return undone
 
 
-_stats_lock = threading.Lock()
+def undo_batch(parts: Parts, batch: str, reviewer: str) -> list[Decision]:
+    """See `Workspace.undo_batch`."""
+    _named(reviewer)
+    if not batch:
+        raise InputError("Undo of a batch: no batch was named. Take it from one of its decisions.")
+    undone = parts.journal.retract(reviewer, batch=batch, note="undo")
+    parts.sync_soon()
+    return undone
 
 
-def stats(parts: Parts, reviewer: str) -> dict[str, float]:
-    """See `Workspace.review_stats`."""
-    moment = now()
-    midnight = moment.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    with _stats_lock:
-        recent = parts.journal.decisions(reviewer=reviewer, standing=True, newest_first=True, limit=5000)
-    today = [d for d in recent if d.at >= midnight and d.action != "retract"]
-    window = timedelta(minutes=10)
-    late = [d for d in today if d.at >= moment - window]
-    minutes = max(1.0, (moment - min(d.at for d in late)).total_seconds() / 60) if late else 1.0
-    steps = {d.batch or d.seq for d in late}  # what one key settles is one step
-    return {
-        "decisions_today": sum(d.action in ("accept", "reject") for d in today),
-        "documents_today": sum(d.action == "complete" for d in today),
-        "per_minute": len(steps) / minutes,
-        "completed": parts.journal.counts()["completed"],
-    }
+def _named(reviewer: str) -> None:
+    if not reviewer:
+        raise InputError("Undo: who are you? Set a reviewer name first.")

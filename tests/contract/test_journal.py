@@ -6,12 +6,16 @@ be created, say `postgresql+psycopg://user@127.0.0.1:5432/test`.
 
 from __future__ import annotations
 
+import hashlib
+import multiprocessing
 import os
+import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +25,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from lmtx.errors import InputError, NotFoundError
 from lmtx.journal import Journal
-from lmtx.types import Decision, Document, Judgment, Label, Role, Run, now
+from lmtx.types import Action, Decision, Document, Judgment, Label, Role, Run, now
 
 Make = Callable[[], Journal]
 
@@ -597,9 +601,10 @@ def test_completion_stands_until_retracted(filled: Journal) -> None:
     assert [r.id for r in filled.documents_page(completed=True)] == ["d0"]
     filled.append_decisions([retract(seqs[1])])
     assert filled.completed() == {"d0": ("home",)}
+    assert filled.n_completed() == 1
     filled.append_decisions([retract(again[0])])
     assert filled.completed() == {}
-    assert filled.counts()["completed"] == 0
+    assert filled.counts()["completed"] == filled.n_completed() == 0
 
 
 @pytest.mark.parametrize(
@@ -614,6 +619,8 @@ def test_completion_stands_until_retracted(filled: Journal) -> None:
         accept("d0", "law", ""),
         accept("d0", "law", inclusion_probability=0.0),
         Decision("d0", "law", "destroy", "ann"),  # type: ignore[arg-type]
+        reject("d0", "law", reason="ugly"),
+        accept("d0", "law", reason="unclear"),
     ],
 )
 def test_a_broken_decision_stops_its_batch(filled: Journal, broken: Decision) -> None:
@@ -641,6 +648,329 @@ def test_decisions_are_listed_by_what_they_are_about(filled: Journal) -> None:
     assert [d.seq for d in filled.decisions(document_id="d1", standing=True)] == [seqs[1], seqs[3] + 1]
     assert [d.seq for d in filled.decisions(newest_first=True, limit=2)] == [5, 4]
     assert filled.decisions(document_id="nope") == []
+
+
+def test_reason_and_blindness_are_kept(filled: Journal) -> None:
+    filled.append_decisions([reject("d0", "law", reason="too_broad", blind=True), reject("d1", "law")])
+    found = filled.decisions()
+    assert [(d.reason, d.blind) for d in found] == [("too_broad", True), ("", False)]
+    with pytest.raises(InputError, match=r"'ugly'.*unclear, too_broad, too_narrow, off_topic, bad_text"):
+        filled.append_decisions([reject("d0", "law", reason="ugly")])
+    with pytest.raises(InputError, match="only a reject has a reason"):
+        filled.append_decisions([Decision("d0", "law", "skip", "ann", reason="unclear")])
+
+
+# Looking back
+
+
+def test_decisions_page_filters_and_pages(filled: Journal) -> None:
+    filled.append_decisions(
+        [
+            accept("d0", "energy", policy="audit"),  # 1
+            reject("d1", "energy", "bob", policy="mix"),  # 2
+            accept("d1", "law", policy="mix"),  # 3
+            Decision("d1", None, "complete", "bob", policy="audit"),  # 4
+        ]
+    )
+    filled.append_decisions([retract(3, "bob")])  # 5
+
+    def seqs(**filters: object) -> list[int]:
+        page = filled.decisions_page(**filters)  # type: ignore[arg-type]
+        assert page.total == len(page.items)
+        return [d.seq for d in page]
+
+    assert seqs() == [5, 4, 3, 2, 1]
+    assert seqs(standing=True) == [5, 4, 2, 1]
+    assert seqs(standing=False) == [3]
+    assert seqs(document_id="d1") == [5, 4, 3, 2]
+    assert seqs(document_id="d1", standing=False) == [3]
+    assert seqs(document_id="d1", standing=True) == [5, 4, 2]
+    assert seqs(label_id="law") == [5, 3]
+    assert seqs(reviewer="bob") == [5, 4, 2]
+    assert seqs(reviewer="bob", policy="audit") == [4]
+    assert seqs(reviewer="ann", standing=False) == [3]
+    assert seqs(reviewer="ann", standing=True) == [1]
+    assert seqs(action="accept", standing=True) == [1]
+    assert seqs(policy="mix") == [3, 2]
+    assert seqs(document_id="nope") == seqs(policy="nope") == []
+    second = filled.decisions_page(page=1, page_size=2)
+    assert ([d.seq for d in second], second.total, second.n_pages) == ([3, 2], 5, 3)
+    assert filled.decisions_page(page=9).items == []
+    filled.append_decisions([retract(5)])  # the accept stands again, its retract does not
+    assert seqs(standing=False) == [5]
+    assert seqs(action="accept", standing=True) == [3, 1]
+
+
+def test_the_number_at_a_moment(filled: Journal) -> None:
+    def at(day: int) -> datetime:
+        return datetime(2026, 1, day, tzinfo=UTC)
+
+    assert (filled.decision_seq_at(at(1)), filled.head_seq()) == (0, 0)
+    # The third is imported: made long before it was recorded.
+    filled.append_decisions([accept(f"d{i}", "law", at=at(day)) for i, day in enumerate((5, 10, 2, 20))])
+    assert filled.head_seq() == 4
+    assert [filled.decision_seq_at(at(day)) for day in (1, 3, 5, 9, 10, 19, 20, 25)] == [
+        0, 0, 1, 1, 3, 3, 4, 4,
+    ]  # fmt: skip
+
+
+def test_reasons_of_a_label_count_what_stands(filled: Journal) -> None:
+    seqs = filled.append_decisions(
+        [
+            *(reject(f"d{i}", "law", reason="off_topic") for i in range(3)),
+            reject("d3", "law", reason="unclear"),
+            reject("d3", "law"),
+            reject("d0", "energy", reason="bad_text"),
+            accept("d1", "law"),
+        ]
+    )
+    filled.append_decisions([retract(seqs[0])])
+    assert filled.rejection_reasons("law") == {"off_topic": 2, "": 1, "unclear": 1}
+    assert list(filled.rejection_reasons("law")) == ["off_topic", "", "unclear"]
+    assert filled.rejection_reasons("nope") == {}
+
+
+def test_counts_of_decisions(filled: Journal) -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    seqs = filled.append_decisions(
+        [
+            accept("d0", "energy", policy="audit", at=noon - timedelta(hours=1)),
+            reject("d1", "energy", policy="mix", at=noon),
+            accept("d2", "law", "bob", policy="mix", at=noon),
+            accept("d3", "law", policy="mix", at=noon),  # a test document
+            Decision("d1", "law", "skip", "ann", policy="mix", at=noon),
+            Decision("d1", None, "complete", "ann", policy="mix", at=noon),
+        ]
+    )
+    (taken,) = filled.append_decisions([accept("d0", "home", policy="rare", at=noon)])
+    filled.append_decisions([retract(taken)])
+    assert filled.decision_counts("policy") == {"audit": 1, "mix": 3}
+    assert filled.decision_counts("policy", since=noon) == {"mix": 3}
+    assert filled.decision_counts("policy", after_seq=seqs[2]) == {"mix": 1}
+    assert filled.decision_counts("policy", reviewer="bob") == {"mix": 1}
+    assert filled.decision_counts("reviewer") == {"ann": 3, "bob": 1}
+    assert filled.decision_counts("label") == {"energy": 2, "law": 2}
+    assert filled.decision_counts("label", since=noon, reviewer="ann") == {"energy": 1, "law": 1}
+    assert filled.decision_counts("action") == {"accept": 3, "reject": 1, "skip": 1, "complete": 1}
+    assert filled.decision_counts("action", roles=["test"]) == {"accept": 1}
+    assert filled.decision_counts("action", roles=["test"], after_seq=1) == {"accept": 1}
+    assert filled.decision_counts("policy", roles=["train", "test"]) == {"audit": 1, "mix": 3}
+    assert filled.decision_counts("policy", roles=[]) == {}
+    assert filled.n_training_decisions() == 4
+    assert filled.n_training_decisions(seqs[1]) == 2
+    assert filled.n_training_decisions(filled.head_seq()) == 0
+    filled.append_decisions([retract(taken + 1)])
+    assert filled.decision_counts("policy") == {"audit": 1, "mix": 3, "rare": 1}
+    assert filled.n_training_decisions() == 5
+
+
+def test_counts_that_are_kept_follow_all_that_happens(filled: Journal, url: str) -> None:
+    """Counts over all decisions are added to, and made anew after an undo or a change of the documents."""
+    other = Journal(url)
+
+    def check() -> None:
+        fresh = Journal(url)
+        for by in ("policy", "reviewer", "label", "action"):
+            for more in ({}, {"reviewer": "ann"}, {"roles": ["test"]}, {"roles": ["train", "test"]}):
+                assert filled.decision_counts(by, **more) == fresh.decision_counts(by, **more)  # type: ignore[arg-type]
+        assert filled.n_training_decisions() == fresh.n_training_decisions()
+        fresh.close()
+
+    check()
+    (first,) = filled.append_decisions([accept("d0", "law", policy="a")])
+    check()
+    other.append_decisions(
+        [reject("d3", "energy", "bob", policy="b"), Decision("d3", None, "complete", "bob")]
+    )
+    check()
+    assert filled.decision_counts("policy") == {"a": 1, "b": 1}
+    other.append_decisions([accept("d1", "law"), retract(first)])
+    check()
+    other.append_decisions([accept("d2", "law")])
+    check()
+    other.put_documents([replace(DOCUMENTS[3], split="train")], role_of)
+    check()
+    assert filled.decision_counts("action", roles=["train"]) == {"accept": 2, "reject": 1, "complete": 1}
+    other.restore(0, "ann")
+    check()
+    assert filled.decision_counts("policy") == {}
+    other.close()
+
+
+def test_steps_are_what_one_undo_takes_back(filled: Journal) -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert filled.n_steps("ann", noon) == (0, None)
+    seqs = filled.append_decisions(
+        [
+            accept("d0", "law", at=noon - timedelta(seconds=1)),
+            accept("d0", "energy", at=noon + timedelta(seconds=1)),
+            *(accept(f"d{i}", "home", batch="b", at=noon + timedelta(seconds=2)) for i in range(3)),
+            accept("d1", "law", "bob", at=noon),
+            accept("d2", "law", at=noon + timedelta(seconds=3)),
+        ]
+    )
+    assert filled.n_steps("ann", noon) == (3, noon + timedelta(seconds=1))
+    filled.append_decisions([replace(retract(seqs[1]), at=noon + timedelta(seconds=4))])
+    assert filled.n_steps("ann", noon) == (2, noon + timedelta(seconds=2))
+
+
+def test_undecided_documents_of_a_label(journal: Journal) -> None:
+    documents = [Document(f"d{i}", "", f"text {i}") for i in range(9)]
+    roles: dict[str, Role] = {"d6": "reserve", "d7": "held_out"}
+    journal.put_documents(documents, lambda d: roles.get(d.id, "train"))
+    journal.put_labels(LABELS)
+    law = LABELS[3]
+    probabilities = {"d0": 0.5, "d1": 0.9, "d2": None, "d3": 0.9, "d4": 0.8, "d5": 0.99, "d6": 0.9, "d7": 0.6}
+    journal.append_judgments(
+        [
+            Judgment(d.id, "law", "yes", probabilities[d.id], "t", d.hash, law.hash)
+            for d in documents
+            if d.id in probabilities
+        ]
+        + [Judgment("d8", "law", "no", 0.1, "t", documents[8].hash, law.hash)]
+    )
+    journal.append_decisions([reject("d4", "law"), Decision("d5", None, "complete", "ann")])
+    page = journal.undecided_documents("law", page_size=4)
+    assert page.items == [("d1", "yes", 0.9), ("d3", "yes", 0.9), ("d7", "yes", 0.6), ("d0", "yes", 0.5)]
+    assert page.total == 5
+    assert journal.undecided_documents("law", page=1, page_size=4).items == [("d2", "yes", None)]
+    assert journal.undecided_documents("nope").total == 0
+
+
+def test_what_stands_of_documents(filled: Journal) -> None:
+    seqs = filled.append_decisions(
+        [
+            accept("d2", "law"),
+            reject("d0", "law", "bob"),
+            Decision("d0", None, "complete", "ann"),
+            Decision("d1", "law", "skip", "ann"),
+            accept("d3", "law"),
+        ]
+    )
+    filled.append_decisions([retract(seqs[0]), accept("d2", "energy")])
+    filled.delete_documents(["d3"])
+    assert filled.decided_documents() == ["d0", "d2"]
+    assert filled.decided_documents("bob") == ["d0"]
+    found = filled.standing_decisions(["d2", "d0", "d1", "nope"])
+    assert {id_: [d.seq for d in said] for id_, said in found.items()} == {
+        "d2": [7], "d0": [2, 3], "d1": [4], "nope": [],
+    }  # fmt: skip
+
+
+# Going back
+
+
+def projection(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """All that the journal shows of pairs and of how many there are."""
+    states = "n_accepted, n_rejected, n_proposed, n_declined, n_unparsed"
+    engine = create_engine(url)
+    with engine.connect() as conn:
+        found = {
+            "pairs": conn.execute(text("SELECT * FROM pairs ORDER BY document_num, label_num")),
+            "documents": conn.execute(text(f"SELECT num, completed, {states} FROM documents ORDER BY num")),
+            "labels": conn.execute(text(f"SELECT num, {states} FROM labels ORDER BY num")),
+            "counters": conn.execute(
+                text("SELECT * FROM counters WHERE name LIKE 'state:%' AND n > 0 ORDER BY name")
+            ),
+        }
+        rows = {name: [tuple(row) for row in result] for name, result in found.items()}
+    engine.dispose()
+    return rows
+
+
+def digest(url: str) -> str:
+    return hashlib.sha256(repr(projection(url)).encode()).hexdigest()
+
+
+def test_a_batch_of_500_undone_leaves_all_as_it_was(journal: Journal, url: str) -> None:
+    documents = [Document(f"d{i}", "", f"text {i}") for i in range(600)]
+    journal.put_documents(documents, role_of)
+    journal.put_labels(LABELS)
+    law = LABELS[3]
+    journal.append_judgments(
+        [
+            Judgment(d.id, "law", ("yes", "no", "unparsed")[i % 3], 0.5, "t", d.hash, law.hash)  # type: ignore[arg-type]
+            for i, d in enumerate(documents[:400])
+        ]
+    )
+    journal.append_decisions([reject(f"d{i}", "law", "bob") for i in range(0, 600, 7)])
+    journal.append_decisions([accept("d0", "law", "ann"), accept("d1", "energy", "ann", batch="other")])
+    before = digest(url)
+    journal.append_decisions([accept(f"d{i}", "law", batch="bulk") for i in range(50, 550)])
+    assert digest(url) != before
+    last = journal.last_undoable("ann")
+    assert last is not None
+    assert last.batch == "bulk"
+    assert len(journal.retract("ann", batch=last.batch)) == 500
+    assert digest(url) == before
+    check_counts(journal)
+    journal.append_decisions([accept(f"d{i}", "law", batch="again") for i in range(50, 550)])
+    assert len(journal.restore(journal.head_seq() - 500, "ann")) == 500
+    assert digest(url) == before
+
+
+def test_restore_and_restore_of_it(filled: Journal, url: str) -> None:
+    filled.append_judgments([judgment("d0", "energy")])
+    a, b = filled.append_decisions([accept("d0", "energy"), reject("d1", "law", "bob")])
+    filled.append_decisions([retract(a, "bob")])
+    then, after = filled.head_seq(), digest(url)
+    filled.append_decisions([retract(a + 2), reject("d0", "energy"), Decision("d2", None, "complete", "ann")])
+    filled.append_decisions([retract(b)])
+    late, latest = filled.head_seq(), digest(url)
+    back = filled.restore(then, "eve", note="restore to 3", batch="r")
+    assert [d.seq for d in back] == [late, late - 1, late - 2, late - 3]
+    assert digest(url) == after
+    written = filled.decisions(after_seq=late)
+    assert {(d.reviewer, d.action, d.note, d.batch) for d in written} == {
+        ("eve", "retract", "restore to 3", "r")
+    }
+    filled.restore(late, "eve")
+    assert digest(url) == latest
+    assert filled.restore(filled.head_seq(), "eve") == []
+    filled.restore(0, "eve")
+    assert filled.decision_counts("action") == {}
+    assert state(filled, "d0", "energy") == "proposed"
+    check_counts(filled)
+
+
+def test_restoring_one_reviewer_leaves_the_others(filled: Journal) -> None:
+    filled.append_decisions([accept("d0", "law", "ann")])
+    (bobs,) = filled.append_decisions([accept("d0", "energy", "bob")])
+    mine = filled.append_decisions([reject("d0", "energy", "ann"), accept("d1", "law", "ann")])
+    filled.append_decisions([retract(bobs, "ann"), accept("d2", "law", "bob"), retract(mine[1], "bob")])
+    filled.restore(1, "ann", only="ann")
+    assert (state(filled, "d0", "law"), state(filled, "d0", "energy")) == ("accepted", "accepted")
+    assert (state(filled, "d1", "law"), state(filled, "d2", "law")) == (None, "accepted")
+    filled.restore(1, "ann", only="bob")  # bob's retract too, so what ann had said before she restored
+    assert state(filled, "d0", "energy") is None
+    assert state(filled, "d2", "law") is None
+
+
+def test_what_one_retract_raises_another_of_the_same_step_takes_back(filled: Journal) -> None:
+    (a,) = filled.append_decisions([accept("d0", "law", "ann")])
+    (b,) = filled.append_decisions([retract(a, "ann")])
+    (c,) = filled.append_decisions([retract(b, "bob")])
+    (d,) = filled.append_decisions([retract(c, "ann")])
+    # Without d, bob's c stands again, so b falls and a rises, which is ann's too.
+    assert [x.seq for x in filled.restore(0, "eve", only="ann")] == [d, a]
+    assert state(filled, "d0", "law") is None
+    assert {x.seq for x in filled.decisions(standing=True)} == {c, 5, 6}
+    filled.append_decisions([retract(6, "eve")])
+    assert state(filled, "d0", "law") == "accepted"
+    (e,) = filled.append_decisions([retract(a)])
+    filled.append_decisions([retract(e), retract(a)])
+    assert state(filled, "d0", "law") is None
+    check_counts(filled)
+
+
+def test_a_restore_that_makes_no_sense_is_refused(filled: Journal) -> None:
+    filled.append_decisions([accept("d0", "law")])
+    for seq in (-1, 2):
+        with pytest.raises(InputError, match=f"no decision {seq}.*0 to 1"):
+            filled.restore(seq, "ann")
+    with pytest.raises(InputError, match="reviewer"):
+        filled.restore(0, "")
+    assert len(filled.decisions()) == 1
 
 
 # Lists
@@ -865,6 +1195,47 @@ def test_threads_and_journals_write_together(filled: Journal, url: str) -> None:
     check_counts(filled)
 
 
+def _append_a_hundred(url: str, reviewer: str, started: str) -> None:
+    journal = Journal(url)
+    Path(started, reviewer).touch()
+    while len(os.listdir(started)) < 2:
+        time.sleep(0.001)
+    action: Action = "accept" if reviewer == "ann" else "reject"
+    for i in range(100):
+        # Twenty pairs are decided by both.
+        document = f"both{i}" if i < 20 else f"{reviewer}{i}"
+        journal.append_decisions([Decision(document, "law", action, reviewer)])
+    journal.close()
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_two_reviewers_decide_at_the_same_time(journal: Journal, url: str, kind: str, tmp_path: Path) -> None:
+    names = [f"both{i}" for i in range(20)] + [f"{who}{i}" for who in ("ann", "bob") for i in range(20, 100)]
+    journal.put_documents([Document(name, "", name) for name in names], role_of)
+    journal.put_labels(LABELS)
+    started = tmp_path / "started"
+    started.mkdir()
+    work: list[threading.Thread | multiprocessing.process.BaseProcess] = []
+    for who in ("ann", "bob"):
+        given = {"target": _append_a_hundred, "args": (url, who, str(started))}
+        spawn = multiprocessing.get_context("spawn").Process
+        work.append(threading.Thread(**given) if kind == "threads" else spawn(**given))  # type: ignore[arg-type]
+    for one in work:
+        one.start()
+    for one in work:
+        one.join()
+    history = journal.decisions(limit=None)
+    assert [d.seq for d in history] == list(range(1, 201))
+    for who in ("ann", "bob"):
+        said = [d.document_id for d in history if d.reviewer == who]
+        assert said == [f"both{i}" if i < 20 else f"{who}{i}" for i in range(100)]
+    newest = {d.document_id: d for d in history}
+    for name, pairs in journal.pair_states_of(names).items():
+        (pair,) = pairs
+        assert (pair.decision, pair.reviewer) == (newest[name].action, newest[name].reviewer)
+    check_counts(journal)
+
+
 # Against a model: whatever happens, states are what the records amount to
 
 
@@ -966,3 +1337,106 @@ def test_states_are_what_the_records_amount_to(
     assert found == expected
     check_counts(journal)
     journal.close()
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from(["accept", "reject", "skip", "complete"]),
+            st.integers(0, 2),
+            st.integers(0, 1),
+            st.sampled_from(["ann", "bob"]),
+        ),
+        st.tuples(st.just("retract"), st.integers(0, 60), st.sampled_from(["ann", "bob"])),
+        st.tuples(st.just("batch"), st.integers(1, 3), st.integers(0, 1), st.sampled_from(["ann", "bob"])),
+        st.tuples(st.just("undo"), st.sampled_from(["ann", "bob"])),
+        st.tuples(st.just("restore"), st.integers(0, 60)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=steps)
+def test_a_restore_brings_back_what_stood(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]]
+) -> None:
+    url = f"sqlite:///{tmp_path_factory.mktemp('j')}/j.db"
+    journal = Journal(url)
+    journal.put_documents([Document(f"d{i}", "", f"text {i}") for i in range(3)], role_of)
+    journal.put_labels([Label(f"l{i}", f"name {i}") for i in range(2)])
+
+    def shown() -> tuple[object, ...]:
+        found = journal.decisions(standing=True, limit=None)
+        return {d.seq for d in found if d.action != "retract"}, projection(url)
+
+    seen = {0: shown()}
+    for number, (name, *a) in enumerate(steps):
+        head = journal.head_seq()
+        if name == "retract":
+            stand = journal.decisions(standing=True, limit=None)
+            if stand:
+                target = stand[a[0] % len(stand)]  # type: ignore[operator]
+                journal.append_decisions([retract(target.seq, a[1])])  # type: ignore[arg-type]
+        elif name == "batch":
+            n, label, who = a
+            found = [accept(f"d{i}", f"l{label}", who, batch=f"b{number}") for i in range(n)]  # type: ignore[arg-type,call-overload]
+            journal.append_decisions([*found, Decision("d0", None, "complete", who, batch=f"b{number}")])  # type: ignore[arg-type]
+        elif name == "undo":
+            last = journal.last_undoable(a[0])  # type: ignore[arg-type]
+            if last is not None:
+                seqs = () if last.batch else (last.seq,)
+                journal.retract(last.reviewer, seqs=seqs, batch=last.batch)
+        elif name == "restore":
+            moments = sorted(seen)
+            moment = moments[a[0] % len(moments)]  # type: ignore[operator]
+            journal.restore(moment, "eve")
+            assert shown() == seen[moment]
+        else:
+            i, x, who = a
+            label_id = None if name == "complete" else f"l{x}"
+            journal.append_decisions([Decision(f"d{i}", label_id, name, who)])  # type: ignore[arg-type]
+        if journal.head_seq() > head:
+            seen[journal.head_seq()] = shown()
+    for moment in sorted(seen, reverse=True)[::5]:
+        journal.restore(moment, "eve")
+        assert shown() == seen[moment]
+    check_counts(journal)
+    journal.close()
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=steps, share=st.floats(0, 1))
+def test_restoring_one_reviewer_is_the_walk_back_of_what_that_one_said(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]], share: float
+) -> None:
+    folder = tmp_path_factory.mktemp("j")
+    journal = Journal(f"sqlite:///{folder}/j.db")
+    journal.put_documents([Document(f"d{i}", "", f"text {i}") for i in range(3)], role_of)
+    journal.put_labels([Label(f"l{i}", f"name {i}") for i in range(2)])
+    for name, *a in steps:
+        if name == "retract":
+            stand = journal.decisions(standing=True, limit=None)
+            if stand:
+                journal.append_decisions([retract(stand[a[0] % len(stand)].seq, a[1])])  # type: ignore[operator,arg-type]
+        elif name in ("accept", "reject", "skip"):
+            journal.append_decisions([Decision(f"d{a[0]}", f"l{a[1]}", name, a[2])])  # type: ignore[arg-type]
+    seq = int(share * journal.head_seq())
+    # One by one, from the newest to the oldest, whatever stands at its turn.
+    history = journal.decisions(after_seq=seq, reviewer="ann", limit=None, newest_first=True)
+    journal.close()
+    shutil.copy(folder / "j.db", folder / "walked.db")
+    walked = Journal(f"sqlite:///{folder}/walked.db")
+    for decision in history:
+        if decision.seq in {d.seq for d in walked.decisions(standing=True, limit=None)}:
+            walked.append_decisions([retract(decision.seq, "eve")])
+    walked.close()
+    journal.restore(seq, "eve", only="ann")
+    found = [
+        {d.seq for d in opened.decisions(standing=True, limit=None) if d.action != "retract"}
+        for opened in (journal, walked)
+    ]
+    assert found[0] == found[1]
+    assert projection(journal.url) == projection(walked.url)
+    journal.close()
+    walked.close()

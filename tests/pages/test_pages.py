@@ -102,56 +102,6 @@ def test_upload_of_a_broken_file_is_an_error_message(empty: Path, open_page: Ope
     assert 'role="alert"' in text_of(at)
 
 
-def test_review_keys_record_at_once(full: Path, open_page: Open) -> None:
-    from lmtx.workspace import Workspace
-
-    at = open_page("review")
-    button(at, "key_1_").click().run()
-    assert not at.exception
-    assert "accepted" in text_of(at)
-    with Workspace.open(full / "library", own_index=False) as workspace:
-        standing = [d for d in workspace.journal.decisions(standing=True) if d.action == "accept"]
-    assert len(standing) == 1
-    button(at, "key_1_").click().run()
-    assert "rejected" in text_of(at)
-    button(at, "key_1_").click().run()
-    assert "taken back" in text_of(at)
-    with Workspace.open(full / "library", own_index=False) as workspace:
-        assert workspace.journal.pair_states(standing[0].document_id) is not None
-        left = [d for d in workspace.journal.decisions(standing=True) if d.action in ("accept", "reject")]
-    assert left == []
-    button(at, "complete_").click().run()
-    assert not at.exception
-    assert "document complete" in text_of(at)
-    at.button(key="undo").click().run()
-    assert "taken back" in text_of(at)
-    with Workspace.open(full / "library", own_index=False) as workspace:
-        assert workspace.journal.completed() == {}
-
-
-def test_a_key_pressed_twice_counts_once(
-    full: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from lmtx.workspace import Workspace
-
-    at = open_page("review")
-    first, complete = button(at, "key_1_"), button(at, "complete_")
-    pressed = first.click()
-    pressed.run()
-    first.click()  # the screen still showed the label undecided
-    at.run()
-    assert " rejected</span>" not in text_of(at)
-    monkeypatch.setattr("app.reviewing.PAUSE_S", 60.0)
-    complete.click().run()
-    button(at, "complete_").click().run()  # the next document can't have been read yet
-    button(at, "skip_").click().run()
-    assert not at.exception
-    with Workspace.open(full / "library", own_index=False) as workspace:
-        standing = workspace.journal.decisions(standing=True)
-    assert [d.action for d in standing if d.label_id is None] == ["complete"]
-    assert sum(d.action == "accept" for d in standing) == 1
-
-
 def test_a_fault_of_the_app_is_said_so(full: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("LMTX_HOME", str(full))
@@ -218,22 +168,6 @@ def test_a_failed_import_keeps_the_file_and_a_new_one_forgets_the_report(
     text = text_of(at)
     assert "nothing was imported" not in text
     assert "other.csv" in text
-
-
-def test_review_adds_the_first_label_found(full: Path, open_page: Open) -> None:
-    from app import reviewing
-    from lmtx.workspace import Workspace
-
-    with Workspace.open(full / "library", own_index=False) as workspace:
-        item = workspace.next_documents("default", "reviewer")[0]
-        reviewing.add_first(workspace, item, "zzyzx")
-        assert workspace.journal.decisions(standing=True) == []
-        reviewing.add_first(workspace, item, "ships")
-        added = workspace.journal.decisions(standing=True)
-        assert [d.action for d in added] == ["accept"]
-        assert added[0].label_id == workspace.find_labels("ships", limit=1)[0].id
-    at = open_page("review")
-    assert not at.exception
 
 
 def test_try_it_tags_what_is_in_the_box(full: Path, open_page: Open) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from lmtx.config import role_of
 from lmtx.cycle import (
     Active,
     CycleInputs,
+    left_out,
     preview_cycle,
     run_cycle,
     seeded_rows,
@@ -26,7 +28,10 @@ from lmtx.cycle import (
     training_set,
     usefulness,
 )
-from lmtx.cycle.held_out import Gate, gate, improved, judged_quality
+from lmtx.cycle.changes import Changes, difference
+from lmtx.cycle.completed import Completed
+from lmtx.cycle.gate import Before, Gate, gate
+from lmtx.cycle.held_out import improved, judged_quality
 from lmtx.errors import InputError, JobCancelled, NothingToDoError, ShapeError
 from lmtx.journal import Journal
 from lmtx.tagger import HeldOut, Tagger
@@ -344,12 +349,15 @@ def test_the_gate_compares_with_zero_shot_and_the_run_in_use() -> None:
     pairs = Pairs(n, np.tile(np.array([0, 1], np.int32), 30), target, np.ones(60, np.float32))
     held = HeldOut(texts, vectors(texts), pairs)
     good, bad = replace(good, teacher="teacher"), replace(bad, teacher="teacher")
-    assert gate(good, good, None, held).passed
-    assert not gate(bad, good, None, held).passed
-    assert not gate(bad, bad, good, held).passed
-    assert gate(bad, good, None, None).basis == "none"
+    assert gate(good, good, Before(), held).passed
+    assert not gate(bad, good, Before(), held).passed
+    refused = gate(bad, bad, Before(good), held)
+    assert not refused.passed
+    assert refused.message.startswith("Not promoted. On 30 held-out documents")
+    assert "promote it by hand" in refused.message
+    assert gate(bad, good, Before(), None).basis == "none"
     worse = replace(good, validation={"tagger": 0.2, "zero_shot": 0.3, "se": 0.01, "n_docs": 9})
-    assert not gate(worse, good, None, held).passed
+    assert not gate(worse, good, Before(), held, Completed({}, {})).passed
 
 
 def test_improvement_is_beyond_the_standard_error() -> None:
@@ -558,3 +566,100 @@ def test_what_two_rankings_disagree_on_is_most_useful() -> None:
     assert unsure[0, 3] == 0
     ties = usefulness(shortlist, np.zeros((1, 4), np.float32), np.zeros((1, 4), np.float32), trained=False)
     assert ties.tolist() == [[0, 0, 0, 0]]
+
+
+# ---- what is kept beside a run ----------------------------------------------------------------------------
+
+
+def test_left_out_probabilities_are_kept_and_doubt_the_teachers_errors(inputs: CycleInputs) -> None:
+    run = run_cycle(inputs, teacher_of(inputs, "simulated:recall=0.9,noise=0.1,seed=0"), 2).run
+    frame = left_out.read(inputs.folder / run.folder)
+    assert frame is not None
+    assert frame.columns.tolist() == ["document_id", "label_id", "probability"]
+    judged_pairs = inputs.journal.pairs_frame()
+    view = inputs.journal.corpus()
+    in_train = [view.roles[view.document_idx[i]] == "train" for i in judged_pairs["document_id"]]
+    judged_pairs = judged_pairs[in_train]
+    assert len(frame) == len(judged_pairs)
+    both = judged_pairs.merge(frame, on=["document_id", "label_id"], suffixes=("_said", "")).dropna(
+        subset="verdict"
+    )
+    assert len(both) == len(frame)
+    gold = inputs.journal.gold("train")
+    said = (both["verdict"] == "yes").to_numpy()
+    true = np.array([x in gold[i] for i, x in zip(both["document_id"], both["label_id"], strict=True)])
+    doubt = np.abs(both["probability"].to_numpy() - said)
+    first = np.argsort(-doubt, kind="stable")[:50]
+    assert (said != true)[first].mean() > 1.5 * (said != true).mean()
+    assert left_out.read(inputs.folder) is None
+    (inputs.folder / run.folder / left_out.FILE).write_bytes(b"cut off")
+    assert left_out.read(inputs.folder / run.folder) is None
+
+
+def test_a_run_says_up_to_which_decision_it_knows_and_what_it_changed(inputs: CycleInputs) -> None:
+    first = run_cycle(inputs, teacher_of(inputs, "evidence"), 1).run
+    assert first.metrics["decision_seq"] == 0
+    assert Changes.load(inputs.folder / first.folder) is None  # nothing was in use before
+    view, gold = inputs.journal.corpus(), inputs.journal.gold("train")
+    chosen = [view.documents[int(i)] for i in view.rows("train")[:30]]
+    settle(inputs, [replace(d, labels=gold[d.id]) for d in chosen])
+    head = inputs.journal.head_seq()
+    said = False
+
+    def meanwhile(done: int, total: int, message: str) -> None:
+        nonlocal said
+        if not said and message == "Counting words":
+            said = True
+            inputs.journal.append_decisions([Decision(chosen[0].id, view.labels[0].id, "reject", "bob")])
+
+    run = train_once(inputs, meanwhile)
+    assert said
+    assert run.metrics["decision_seq"] == head < inputs.journal.head_seq()
+    kept = Completed.load(inputs.folder / run.folder)
+    assert kept is not None
+    assert set(kept.truth) == set(kept.quality) == {d.id for d in chosen}
+    found = Changes.load(inputs.folder / run.folder)
+    assert found is not None
+    assert found.before == first.id
+    assert 0 < len(found.documents) <= 10
+    roles = {view.roles[view.document_idx[x.document_id]] for x in found.documents}
+    assert roles == {"train"}
+    change = [difference([i for i, _ in x.before], [i for i, _ in x.after]) for x in found.documents]
+    assert change == sorted(change, reverse=True)
+    old, new = (Tagger.load(inputs.folder / r.folder) for r in (first, run))
+    top = found.documents[0]
+    document = view.documents[view.document_idx[top.document_id]]
+    for tagger, tags in ((old, top.before), (new, top.after)):
+        ranked = tagger.predict(inputs.document_vectors([document]), [document.full_text], 5).label_idx[0]
+        assert [i for i, _ in tags] == [tagger.label_ids[int(j)] for j in ranked]
+
+
+def test_the_first_places_weigh_most_in_a_difference() -> None:
+    assert difference("abcde", "abcde") == 0
+    assert difference("abc", "xyz") == 1
+    assert difference([], []) == 0
+    assert difference("abcde", "bacde") > difference("abcde", "abced") > 0
+    assert difference("abcde", "xbcde") > difference("abcde", "abcdx")
+    assert difference("ab", "abcde") == difference("abcde", "ab") > 0
+
+
+def test_people_decide_while_a_training_runs(inputs: CycleInputs) -> None:
+    """Training holds no lock: another connection that would wait for nothing writes at each of its steps."""
+    run_cycle(inputs, teacher_of(inputs, "evidence"), 1)
+    view = inputs.journal.corpus()
+    documents = [view.documents[int(i)].id for i in view.rows("train")]
+    other = sqlite3.connect(inputs.folder / "journal.db", timeout=0, isolation_level=None)
+    steps: list[str] = []
+
+    def decide(done: int, total: int, message: str) -> None:
+        other.execute("BEGIN IMMEDIATE")  # fails at once where anybody holds the lock
+        other.execute("COMMIT")
+        inputs.journal.append_decisions([Decision(documents[len(steps)], view.labels[0].id, "reject", "ann")])
+        steps.append(message)
+
+    train_once(inputs, decide)
+    other.close()
+    assert {"Reading the journal", "Training the student", "Choosing weights", "Writing the run"} <= set(
+        steps
+    )
+    assert inputs.journal.counts()["decisions"] == len(steps)

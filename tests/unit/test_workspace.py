@@ -287,7 +287,8 @@ def test_the_queue_is_stable_and_leaves_out_what_was_seen(trained: Workspace) ->
     rest = trained.next_documents(reviewer="Ada", n=2, after=[items[0].document.id])
     assert rest[0].document.id == items[1].document.id
     roles = {trained.document_detail(i.document.id, predict=False).role for i in items}
-    assert roles == {"train"}
+    # The recommended queue measures too: a part of what it brings is of the reserve.
+    assert roles == {"train", "reserve"}
     for item in items:
         assert len(item.candidates) >= 9
         assert all(c.why for c in item.candidates)
@@ -507,3 +508,13 @@ def test_rebuilding_gives_the_same(indexed: Workspace) -> None:
     before = [h.document_id for h in indexed.search("ships at sea", mode="semantic", n=5)]
     assert indexed.rebuild_index() == 264 + 149
     assert [h.document_id for h in indexed.search("ships at sea", mode="semantic", n=5)] == before
+
+
+def test_settings_follow_the_file_that_another_process_writes(empty: Workspace) -> None:
+    with Workspace.open(empty.folder, own_index=False) as other:
+        other.update_settings(blind_share=0.25, reviewer="Ada")
+    assert (empty.settings.blind_share, empty.settings.reviewer) == (0.25, "Ada")
+    good = (empty.folder / "workspace.json").read_text(encoding="utf-8")
+    (empty.folder / "workspace.json").write_text("{", encoding="utf-8")
+    assert empty.settings.reviewer == "Ada"  # what can't be read changes nothing
+    (empty.folder / "workspace.json").write_text(good, encoding="utf-8")

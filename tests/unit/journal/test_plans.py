@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
 from lmtx.journal import Journal
-from lmtx.types import Decision, Document, Judgment, Label
+from lmtx.types import Decision, Document, Judgment, Label, now
 
 DOCUMENTS = [Document(f"d{i}", f"title {i}", f"text {i}", labels=("l0",)) for i in range(30)]
 LABELS = [Label(f"l{i}", f"name {i}") for i in range(5)]
@@ -61,6 +62,22 @@ def journal(tmp_path: Path) -> Journal:
         lambda j: j.changes_after(j.head()),
         lambda j: j.known_verdicts("k", [DOCUMENTS[0].hash]),
         lambda j: j.documents_page(completed=True),
+        lambda j: j.decisions_page(reviewer="ann", standing=True),
+        lambda j: j.decisions_page(policy="audit", action="accept"),
+        lambda j: j.decisions_page(standing=False, page=1),
+        lambda j: j.decision_seq_at(now()),
+        lambda j: j.rejection_reasons("l1"),
+        *(
+            partial(Journal.decision_counts, by=by, since=now(), reviewer=who, roles=roles)
+            for by in ("policy", "reviewer", "label", "action")
+            for who in (None, "ann")
+            for roles in (None, ["reserve"])
+        ),
+        lambda j: j.decision_counts("policy", after_seq=1),
+        lambda j: j.n_training_decisions(1),
+        lambda j: j.n_steps("ann", now()),
+        lambda j: j.undecided_documents("l1"),
+        lambda j: j.restore(1, "ann"),
     ],
 )
 def test_nothing_is_read_whole(journal: Journal, action: Callable[[Journal], object]) -> None:
@@ -77,3 +94,22 @@ def test_nothing_is_read_whole(journal: Journal, action: Callable[[Journal], obj
     for statement, plan in plans.items():
         whole = [step for step in plan if step.startswith(WHOLE) and "USING" not in step]
         assert not whole, f"{statement}\n{plan}"
+
+
+def test_counting_since_a_moment_reads_only_what_is_newer(journal: Journal) -> None:
+    """Whoever counts today's decisions reads the index of times, whatever else is asked."""
+    statements: list[tuple[str, object]] = []
+
+    @event.listens_for(journal._engine, "before_cursor_execute")
+    def note(conn, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
+        if "FROM decisions" in statement:
+            rows = conn.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            statements.append((statement, [row[3] for row in rows]))
+
+    for by in ("policy", "reviewer", "label", "action"):
+        journal.decision_counts(by, since=now())  # type: ignore[arg-type]
+        journal.decision_counts(by, since=now(), reviewer="ann", roles=["train"])  # type: ignore[arg-type]
+    assert len(statements) == 8
+    for i, (statement, plan) in enumerate(statements):
+        index = "decisions_reviewer_at (reviewer=? AND at>?)" if i % 2 else "decisions_at (at>?)"
+        assert any(step.endswith(f"INDEX {index}") for step in plan), f"{statement}\n{plan}"

@@ -210,6 +210,57 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date_with_what_it_holds
     journal.close()
 
 
+def test_a_journal_of_the_second_version_keeps_its_decisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/j.db"
+    with monkeypatch.context() as patch:
+        for module in ("migrations", "store"):
+            patch.setattr(f"lmtx.journal.{module}.MIGRATIONS", MIGRATIONS[:2])
+        old = Journal(url)
+        old.put_documents([Document("d", "", "text"), Document("e", "", "more")], lambda d: "train")
+        old.put_labels([Label("l", "name")])
+        old.close()
+    with sqlite3.connect(tmp_path / "j.db") as conn:
+        columns = [row[1] for row in conn.execute("PRAGMA table_info(decisions)")]
+        assert not {"reason", "blind"} & set(columns)
+        for seq, (document, label, action, retracts) in enumerate(
+            [
+                (1, 1, "reject", None),
+                (2, 1, "accept", None),
+                (1, None, "complete", None),
+                (2, 1, "retract", 2),
+            ],
+            start=1,
+        ):
+            row = (seq, document, label, action, "ann", "audit", 0.25, "why", "b", retracts, seq)
+            conn.execute(
+                "INSERT INTO decisions (seq, document_num, label_num, action, reviewer, policy, "
+                f"inclusion_probability, note, batch, retracts, at) VALUES ({', '.join('?' * len(row))})",
+                row,
+            )
+        conn.executemany("INSERT INTO standing VALUES (?)", [(1,), (3,), (4,)])
+        conn.execute("INSERT INTO counters VALUES ('decisions', 4)")
+    journal = Journal(url)
+    found = journal.decisions()
+    assert [(d.seq, d.document_id, d.label_id, d.action, d.retracts) for d in found] == [
+        (1, "d", "l", "reject", None),
+        (2, "e", "l", "accept", None),
+        (3, "d", None, "complete", None),
+        (4, "e", "l", "retract", 2),
+    ]
+    assert {(d.policy, d.inclusion_probability, d.note, d.batch) for d in found} == {
+        ("audit", 0.25, "why", "b")
+    }
+    assert {(d.reason, d.blind) for d in found} == {("", False)}
+    assert [d.seq for d in journal.decisions(standing=True)] == [1, 3, 4]
+    (seq,) = journal.append_decisions([Decision("e", "l", "reject", "bob", reason="unclear", blind=True)])
+    (new,) = journal.decisions(after_seq=4)
+    assert (seq, new.reason, new.blind) == (5, "unclear", True)
+    assert journal.rejection_reasons("l") == {"": 1, "unclear": 1}
+    journal.close()
+
+
 def test_trials_keep_their_newest_record(tmp_path: Path) -> None:
     journal = Journal(f"sqlite:///{tmp_path}/j.db")
     journal.put_trial("a", {"n": 1})

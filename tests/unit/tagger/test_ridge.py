@@ -41,6 +41,25 @@ def test_leave_one_out_is_what_a_ridge_without_it_scores(n_labels: int) -> None:
         np.testing.assert_allclose(scores[position][known], expected[known], atol=2e-5)
 
 
+@pytest.mark.parametrize("n_labels", [6, 50])
+def test_pairs_are_left_out_exactly(n_labels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmtx.tagger.ridge._BLOCK", 7)  # several blocks of landmarks and of labels
+    texts, vectors, wanted, weight = case(n_labels=n_labels)
+    wanted = sparse.hstack([wanted, sparse.csr_matrix((30, 2))], format="csr")  # two that nobody wants
+    terms, term_rows = TermVectors.fit(texts, Tokenizer())
+    every = np.arange(30, dtype=np.int32)
+    ridge, scores = KernelRidge.fit(terms, term_rows, vectors, wanted, weight, every, diagonal=True)
+    assert scores is not None
+    rng = np.random.default_rng(4)
+    rows, labels = rng.integers(0, 30, 200), rng.integers(0, n_labels + 2, 200)
+    found = ridge.left_out_pairs(wanted, rows, labels)
+    np.testing.assert_allclose(found, scores[rows, labels], atol=2e-5)
+    assert not found[labels >= n_labels].any()
+    plain, _ = KernelRidge.fit(terms, term_rows, vectors, wanted, weight)
+    with pytest.raises(NothingToDoError, match="without `diagonal`"):
+        plain.left_out_pairs(wanted, rows, labels)
+
+
 def test_both_forms_score_alike(tmp_path: Path) -> None:
     texts, vectors, wanted, weight = case(n_labels=40)
     terms, rows = TermVectors.fit(texts, Tokenizer())

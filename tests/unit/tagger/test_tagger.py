@@ -169,3 +169,34 @@ def test_wrong_shapes_are_named(world: World) -> None:
         tagger.predict(world.doc_vectors[:1, :4], world.texts[:1])
     with pytest.raises(ShapeError, match="training documents"):
         Tagger.fit(world.inputs(completed={999: np.array([0], np.int32)}))
+
+
+def test_verdicts_are_doubted_by_a_student_that_has_not_seen_them(world: World) -> None:
+    right_pairs, pairs = world.judged(range(100)), world.judged(range(100), wrong=0.1)
+    findings = Tagger.fit(world.inputs(pairs=pairs)).findings
+    assert findings is not None
+    assert findings.pairs.tolist() == list(range(len(pairs)))
+    assert ((findings.left_out >= 0) & (findings.left_out <= 1)).all()
+    doubt = np.abs(findings.left_out - pairs.target)
+    wrong = right_pairs.target != pairs.target
+    first = np.argsort(-doubt, kind="stable")[: int(wrong.sum())]
+    assert wrong[first].mean() > 4 * wrong.mean()
+    assert len(findings.validated) == len(findings.quality) == 0  # nobody completed anything
+
+
+def test_each_completed_document_has_its_own_quality(world: World) -> None:
+    tagger = Tagger.fit(world.inputs(completed=world.completed(range(0, 100, 2))))
+    assert tagger.findings is not None
+    assert tagger.findings.validated.tolist() == list(range(0, 100, 2))
+    assert tagger.findings.quality.mean() == pytest.approx(tagger.validation["tagger"])
+
+
+def test_of_very_many_completed_documents_the_same_are_validated_each_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmtx.tagger.fitting.MAX_VALIDATED", 20)
+    few, more = (Tagger.fit(world.inputs(completed=world.completed(range(n)))).findings for n in (60, 66))
+    assert few is not None
+    assert more is not None
+    assert len(few.validated) == len(more.validated) == 20
+    assert len(np.intersect1d(few.validated, more.validated)) >= 14  # at chance, six

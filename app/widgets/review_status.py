@@ -1,0 +1,217 @@
+"""The line below the work, and the progress that P shows: the goal, the gains, what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import reviewing_learning as learning
+from app import services, state
+from app.widgets import jobs, layout, review, training, words
+from app.widgets.inert import escape, shorten
+from lmtx.jobs import Job
+from lmtx.types import Decision
+from lmtx.workspace import Workspace
+from lmtx.workspace.models import Gain, LearningState, ReviewProgress, TagChange
+
+
+def strip(workspace: Workspace) -> None:
+    """Draw the line: saved, who, how much, and when the next training comes."""
+    found, job = learning.follow(workspace)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_foot_line"):
+        saved = state.REVIEW_SAVED.get()
+        parts = [
+            f'<span class="lx-accepted lx-saved" role="status">✓ {escape(saved)}</span>'
+            if saved.startswith("Saved")
+            else '<span class="lx-saved" role="status">'
+            f"{escape(saved or 'Every key is saved at once')}</span>",
+            *(f"<span>{escape(x)}</span>" for x in review.today(workspace)),
+        ]
+        st.html(f'<div class="lx-status">{"".join(parts)}</div>')
+        _watch(workspace, found, job)
+        _who(workspace)
+        review.frame_keys()
+
+
+def _watch(workspace: Workspace, found: LearningState, job: Job | None) -> None:
+    """Draw what is being learned, by itself while it is."""
+
+    def look() -> None:
+        now, running = (found, job) if job is None else learning.follow(workspace)
+        st.html(f'<div class="lx-learning">{_learning(now, running)}</div>')
+
+    if job is None:
+        look()
+    else:
+        st.fragment(look, run_every=1.5)()
+
+
+def _learning(found: LearningState, job: Job | None) -> str:
+    trained = learning.TRAINED.get()
+    if job is not None:
+        share = f", {100 * job.done / job.total:.0f}{words.THIN}%" if job.total else ""
+        return f'<span class="lx-student">Training on what you said{share}</span>'
+    said = f"{escape(trained[:1].upper() + trained[1:])} · " if trained else ""
+    if not found.every:
+        return f"{said}{words.many(found.n_new, 'decision')} since the last training; none starts by itself"
+    return f"{said}{words.count(found.n_new)} of {words.count(found.every)} to the next training"
+
+
+def _who(workspace: Workspace) -> None:
+    name = services.reviewer(workspace)
+    with st.popover(shorten(name, 24), key="review_who", type="tertiary", help="Whose decisions these are"):
+        st.text_input(
+            "Your name, beside each decision",
+            value=name,
+            key=f"review_name_{name}",
+            max_chars=80,
+            on_change=lambda: state.REVIEWER.set(st.session_state[f"review_name_{name}"].strip()),
+        )
+
+
+# ---- progress -------------------------------------------------------------------------------------
+
+
+def progress(workspace: Workspace) -> None:
+    """Draw the goal, the gains, and what the last training changed."""
+    review.key("Back to work", "progress_back", None, state.REVIEW_PROGRESS.set, False)
+    found = workspace.review_progress()
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        layout.section("The goal", f"labels known to ±{workspace.settings.goal_points:g} points")
+        _goal(workspace, found)
+        layout.section("What the decisions have gained")
+        _gains(workspace.gains())
+        _train(workspace)
+    with right:
+        _changes(workspace)
+
+
+def _goal(workspace: Workspace, found: ReviewProgress) -> None:
+    pace = workspace.review_stats(services.reviewer(workspace)).get("per_minute", 0.0)
+    if not found.n_labels:
+        layout.note("No label is predicted often enough yet to say how right it is. Train first.")
+        return
+    share = 100 * found.n_known / found.n_labels
+    time = (
+        f" (about {words.duration(60 * found.n_left / pace)} at your pace)"
+        if pace > 0.5 and found.n_left
+        else ""
+    )
+    st.html(
+        f'<div class="lx-track"><div class="lx-fill done" style="width:{share:.0f}%"></div></div>'
+        f"<p>{words.count(found.n_known)} of {words.many(found.n_labels, 'label')} known; about "
+        f"{words.many(found.n_left, 'audited decision')} left{escape(time)}.</p>"
+    )
+    if found.by_label:
+        rows = "".join(
+            f'<tr><td dir="auto">{escape(shorten(_name(workspace, i), 40))}</td>'
+            f'<td class="lx-accepted">{a} right</td><td class="lx-rejected">{b} wrong</td></tr>'
+            for i, (a, b) in found.by_label.items()
+        )
+        st.html(f'<table class="lx-small">{rows}</table>')
+
+
+def _name(workspace: Workspace, label_id: str) -> str:
+    label = workspace.journal.label(label_id)
+    return label.name if label is not None else label_id
+
+
+def _gains(found: Sequence[Gain]) -> None:
+    known = [g for g in found if g.quality is not None]
+    if not known:
+        layout.note(
+            "Complete some documents and train: then it shows how much better the tagger ranks their labels."
+        )
+        return
+    last = known[-1]
+    start = f", from {words.percent(last.start)} without learning" if last.start is not None else ""
+    st.html(
+        f"<p>{words.percent(last.quality)} after {words.many(last.n_decisions, 'decision')}{escape(start)}. "
+        '<span class="lx-badge" title="On the documents that people completed, '
+        'each ranked without its own labels."'
+        f">reviewed, {words.many(last.n_completed, 'document')}</span></p>{line(known)}"
+    )
+
+
+def line(found: Sequence[Gain]) -> str:
+    """Draw quality over decisions as SVG: a point a training, with its standard error; dashed the start."""
+    width, height, pad = 460, 110, 8
+    values = [(g.n_decisions, g.quality or 0.0, g.se or 0.0) for g in found]
+    starts = [g.start for g in found if g.start is not None]
+    low = min([q - e for _, q, e in values] + starts)
+    high = max([q + e for _, q, e in values] + starts)
+    span, most = max(high - low, 0.02), max(n for n, _, _ in values) or 1
+
+    def x(n: float) -> float:
+        return pad + (width - 2 * pad) * n / most
+
+    def y(q: float) -> float:
+        return height - pad - (height - 2 * pad) * (q - low) / span
+
+    path = " ".join(f"{'M' if i == 0 else 'L'}{x(n):.1f},{y(q):.1f}" for i, (n, q, _) in enumerate(values))
+    bars = "".join(f'<path d="M{x(n):.1f},{y(q - e):.1f}V{y(q + e):.1f}" class="se"/>' for n, q, e in values)
+    dots = "".join(
+        f'<circle cx="{x(g.n_decisions):.1f}" cy="{y(g.quality or 0):.1f}" r="3.5" '
+        f'class="{"on" if g.promoted else "off"}">'
+        f"<title>{words.percent(g.quality)} after {g.n_decisions} decisions</title></circle>"
+        for g in found
+    )
+    base = f'<path d="M{pad},{y(starts[-1]):.1f}H{width - pad}" class="start"/>' if starts else ""
+    return (
+        f'<svg class="lx-gains" viewBox="0 0 {width} {height}" role="img" '
+        'aria-label="Quality over decisions">'
+        f'{base}{bars}<path d="{path}" class="line"/>{dots}</svg>'
+        '<p class="lx-note">Quality over decisions; dashed: without learning. A hollow point is a training '
+        "that was not taken.</p>"
+    )
+
+
+def _train(workspace: Workspace) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        training.start(workspace, {}, main=False)
+    jobs.panel(workspace, ["train"], history=1)
+
+
+def _changes(workspace: Workspace) -> None:
+    layout.section("What changed", "documents whose tags the last training changed most")
+    found = workspace.changes()
+    if not found:
+        layout.note("No training has changed a document’s tags yet.")
+    for change in found:
+        st.html(_change(workspace, change))
+
+
+def _change(workspace: Workspace, change: TagChange) -> str:
+    old, new = {i for i, _, _ in change.before}, {i for i, _, _ in change.after}
+    gone = "".join(
+        f'<span class="lx-tag gone" dir="auto">{escape(n)}</span>'
+        for i, n, _ in change.before
+        if i not in new
+    )
+    come = "".join(
+        f'<span class="lx-tag come" dir="auto">+ {escape(n)}</span>'
+        for i, n, _ in change.after
+        if i not in old
+    )
+    kept = ", ".join(n for i, n, _ in change.after if i in old)
+    behind = "; ".join(_said(workspace, d) for d in change.behind[:3])
+    notes = [
+        f"kept: {shorten(kept, 90)}" if kept else "",
+        f"because of: {shorten(behind, 160)}" if behind else "",
+    ]
+    link = f'<a href="corpus?document={escape(change.document_id)}" target="_self" dir="auto">'
+    return (
+        f'<div class="lx-change">{link}{escape(shorten(change.title or change.document_id, 80))}</a>'
+        f"<div>{come}{gone}</div>"
+        + "".join(f'<div class="lx-note" dir="auto">{escape(note)}</div>' for note in notes if note)
+        + "</div>"
+    )
+
+
+def _said(workspace: Workspace, d: Decision) -> str:
+    document = workspace.journal.document(d.document_id)
+    title = shorten((document.title if document else "") or d.document_id, 40)
+    what = {"accept": "right", "reject": "wrong", "complete": "completed"}.get(d.action, d.action)
+    return f"{_name(workspace, d.label_id) if d.label_id else 'document'} {what} in “{title}” ({d.reviewer})"
