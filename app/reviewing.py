@@ -11,9 +11,10 @@ from typing import Literal, ParamSpec, get_args
 import streamlit as st
 
 from app import services, state
+from app.widgets.inert import shorten
 from lmtx.errors import LmtxError
 from lmtx.review.models import PairItem, Policy, ReviewItem, Scope
-from lmtx.types import Action, Decision
+from lmtx.types import Action, Decision, Label
 from lmtx.workspace import Workspace
 
 P = ParamSpec("P")
@@ -27,6 +28,8 @@ REASONS = {
     "bad_text": "bad text",
 }
 """Why a label is wrong, in words."""
+_NAME = 36
+"""Characters of a name in what was saved: what was done must show too."""
 PAUSE_S = 0.4
 """Time in which nothing can have been read: a key that would settle it is a double press."""
 
@@ -153,6 +156,11 @@ def said_already(workspace: Workspace, target: Target, action: Action) -> bool:
     return newest is not None and (newest.reviewer, newest.action) == (services.reviewer(workspace), action)
 
 
+def short(name: str) -> str:
+    """A name as the line below the work has room for it."""
+    return shorten(name, _NAME)
+
+
 def saved(said: str, rejected: Target | None = None, batch: str = "") -> None:
     """Say what the last key did.
 
@@ -190,11 +198,11 @@ def explain(workspace: Workspace, target: Target, reason: str = "", note: str = 
     if reason:
         kept = before.note if before is not None and before.action == "reject" else ""
         made = target.decision("reject", reason=reason, note=note or kept)
-        record(workspace, [made], f"{target.name} is wrong: {REASONS.get(reason, reason)}")
+        record(workspace, [made], f"{short(target.name)} is wrong: {REASONS.get(reason, reason)}")
     elif note:
         action: Action = before.action if before is not None else "skip"
         made = target.decision(action, reason=before.reason if before else "", note=note)
-        record(workspace, [made], f"note on {target.name}")
+        record(workspace, [made], f"note on {short(target.name)}")
 
 
 def reviewed_here(workspace: Workspace, undone: Sequence[Decision]) -> str:
@@ -204,7 +212,7 @@ def reviewed_here(workspace: Workspace, undone: Sequence[Decision]) -> str:
         complete = any(d.action == "complete" for d in undone)
         return "document complete" if complete else f"{len(undone)} decisions"
     label = workspace.journal.label(first.label_id) if first.label_id else None
-    name = label.name if label is not None else "document"
+    name = short(label.name) if label is not None else "document"
     return f"{name} {'skipped' if first.action == 'skip' else first.action + 'ed'}"
 
 
@@ -228,6 +236,36 @@ def left() -> None:
 
 
 # ---- what shows -----------------------------------------------------------------------------------
+
+
+def shows_reserve(workspace: Workspace) -> bool:
+    """Whether what is open is kept for measuring: what is said of it trains nothing."""
+    mode = View.of_address().mode
+    item = state.REVIEW_ITEM.get() if mode == "document" else None
+    item = state.REVIEW_PAIR.get() if mode == "pair" else item
+    row = workspace.journal.document_row(item.document.id) if item is not None else None
+    return row is not None and row.role == "reserve"
+
+
+def labels_to_choose(workspace: Workspace, limit: int, text: str) -> list[tuple[Label, int]]:
+    """Labels that words find, with the number of documents that wait for each.
+
+    The one of that very name comes first, then those with the most waiting, then those where none waits.
+    """
+    waiting = workspace.labels_to_review(limit, text)
+    if not text.strip():
+        return waiting
+    known = {label.id: n for label, n in waiting}
+    named = workspace.find_labels(text, limit)
+    exact = [x for x in named if x.name.casefold() == text.strip().casefold()]
+    found = list({x.id: x for x in (*exact, *(label for label, _ in waiting), *named)}.values())[:limit]
+
+    def n_waiting(label: Label) -> int:
+        if label.id in known:
+            return known[label.id]
+        return workspace.journal.undecided_documents(label.id, 0, 1).total
+
+    return [(label, n_waiting(label)) for label in found]
 
 
 def turn(key: state.Key[bool]) -> None:

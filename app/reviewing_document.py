@@ -11,11 +11,13 @@ from app import reviewing, services, state
 from app.reviewing import Target, View, record, reported, saved
 from app.reviewing_ahead import of_session
 from lmtx.review.models import Candidate, Policy, ReviewItem
-from lmtx.types import Action, PairState
+from lmtx.types import Action, Label, PairState
 from lmtx.workspace import Workspace
 
 KEYS = 9
 """Candidates that a number key can reach."""
+_FOUND = 60
+_RANKED = 200
 
 
 def shown(item: ReviewItem) -> list[Candidate]:
@@ -118,8 +120,8 @@ def say(workspace: Workspace, item: ReviewItem, label_id: str, name: str, action
     stands = standing(workspace, item)
     target = Target.of(item, label_id, name)
     if not reviewing.said_already(workspace, target, action):
-        record(workspace, [target.decision(action)], f"{name} {action}ed")
-    saved(f"{name} {action}ed", target if action == "reject" else None)
+        record(workspace, [target.decision(action)], f"{reviewing.short(name)} {action}ed")
+    saved(f"{reviewing.short(name)} {action}ed", target if action == "reject" else None)
     ids = [c.label_id for c in shown(item)]
     if label_id in ids:
         at = ids.index(label_id)
@@ -149,21 +151,36 @@ def toggle(workspace: Workspace, item: ReviewItem, label_id: str, name: str, see
         return
     action: Action = "reject" if seen == "accepted" else "accept"
     if not reviewing.said_already(workspace, target, action):
-        record(workspace, [target.decision(action)], f"{name} {action}ed")
-    saved(f"{name} {action}ed", target if action == "reject" else None)
+        record(workspace, [target.decision(action)], f"{reviewing.short(name)} {action}ed")
+    saved(f"{reviewing.short(name)} {action}ed", target if action == "reject" else None)
 
 
 @reported
 def add(workspace: Workspace, item: ReviewItem, label_id: str, name: str) -> None:
     """Accept a label that was missing among the candidates."""
-    record(workspace, [Target.of(item, label_id, name).decision("accept")], f"{name} added")
+    record(workspace, [Target.of(item, label_id, name).decision("accept")], f"{reviewing.short(name)} added")
     state.REVIEW_SELECTED.set(label_id)
     state.REVIEW_SEARCH.set(state.REVIEW_SEARCH.get() + 1)
 
 
+def find(workspace: Workspace, item: ReviewItem, text: str, limit: int) -> list[Label]:
+    """Labels that words find and that are not accepted here yet.
+
+    The one of that very name comes first, then those that the tagger ranks high for this document, then the
+    others as they are found. Of a blind item the tagger has no say.
+    """
+    found = workspace.find_labels(text, limit if item.blind else _FOUND, document_id=item.document.id)
+    if not item.blind and len(found) > 1:
+        ranked = workspace.find_labels("", _RANKED, document_id=item.document.id)
+        place = {label.id: n for n, label in enumerate(ranked)}
+        exact = text.strip().casefold()
+        found.sort(key=lambda x: (x.name.casefold() != exact, place.get(x.id, _RANKED)))
+    return found[:limit]
+
+
 def add_first(workspace: Workspace, item: ReviewItem, text: str) -> None:
     """Accept the first label that the search line finds; nothing where it finds none."""
-    found = workspace.find_labels(text, limit=1, document_id=item.document.id)
+    found = find(workspace, item, text, 1)
     if found:
         add(workspace, item, found[0].id, found[0].name)
 
@@ -276,4 +293,8 @@ def take_back(workspace: Workspace, target: Target) -> None:
     if not deciding:
         return
     plain = target.decision("retract", batch=uuid.uuid4().hex)
-    record(workspace, [replace(plain, retracts=d.seq) for d in deciding], f"{target.name} taken back")
+    record(
+        workspace,
+        [replace(plain, retracts=d.seq) for d in deciding],
+        f"{reviewing.short(target.name)} taken back",
+    )

@@ -12,7 +12,7 @@ GO_BACK: state.Key[int | None] = state.Key("lmtx.review.go_back", None)
 
 def taken_back_by(workspace: Workspace, seq: int, only: str | None) -> int:
     """How many decisions would no longer stand after going back to one."""
-    counts = workspace.journal.decision_counts("action", after_seq=seq, reviewer=only)
+    counts = workspace.journal.decision_counts("action", after_seq=seq, reviewer=only, records=True)
     return sum(counts.values())
 
 
@@ -32,9 +32,8 @@ def go_back(workspace: Workspace, seq: int, only: str | None) -> None:
 
 @reported
 def undo_batch(workspace: Workspace, batch: str) -> None:
-    """Take back all of a batch that still stands, in one record."""
-    undone = workspace.journal.retract(services.reviewer(workspace), batch=batch, note="undo")
-    workspace.sync_soon()
+    """Take back all of a batch that still stands."""
+    undone = workspace.undo_batch(batch, services.reviewer(workspace))
     reviewing.forget()
     saved(f"{len(undone)} decisions of one batch taken back" if undone else "nothing of it stood any more")
 

@@ -105,7 +105,7 @@ def say(workspace: Workspace, rows: Rows, row: BatchRow, action: Action) -> None
         return
     stands = standing(workspace, rows)
     word = "skipped" if action == "skip" else f"{action}ed"
-    title = row.title or row.document_id
+    title = reviewing.short(row.title or row.document_id)
     target = target_of(rows, row)
     if action == "skip" or not reviewing.said_already(workspace, target, action):
         record(workspace, [target.decision(action)], f"{title} {word}")
@@ -120,7 +120,7 @@ def toggle(workspace: Workspace, rows: Rows, row: BatchRow, seen: str) -> None:
     """Accept a row; if accepted, reject; if rejected, take back. `seen` is what stood on the screen."""
     state.REVIEW_ROW.set(row.document_id)
     now = standing(workspace, rows).get(row.document_id)
-    target, title = target_of(rows, row), row.title or row.document_id
+    target, title = target_of(rows, row), reviewing.short(row.title or row.document_id)
     if seen == "rejected":
         if now == "reject":
             take_back(workspace, Target(target.document_id, target.label_id, title, POLICY, None, False))
@@ -191,7 +191,7 @@ def choose(label_id: str) -> None:
 @reported
 def choose_first(workspace: Workspace, text: str) -> None:
     """Work on the first label that the search line finds."""
-    found = workspace.labels_to_review(1, text)
+    found = reviewing.labels_to_choose(workspace, 1, text)
     if found:
         choose(found[0][0].id)
 
@@ -269,7 +269,7 @@ def answer(workspace: Workspace, batch: Bulk, document_id: str, name: str, right
     target = Target(document_id, batch.label_id, name, "spot-check", None, False)
     # The note names the batch: the same one goes on where it was, also after a reload.
     decision = target.decision("accept" if right else "reject", note=batch.id)
-    record(workspace, [decision], f"{name} {'right' if right else 'wrong'} here")
+    record(workspace, [decision], f"{reviewing.short(name)} {'right' if right else 'wrong'} here")
     state.REVIEW_BULK.set(workspace.bulk(batch.label_id, state.REVIEW_MARKED.get(), batch.action))
     state.REVIEW_UNFOLDED.set(None)
     reviewing.left()

@@ -65,8 +65,8 @@ def decide(workspace: Workspace, pair: PairItem, action: Action) -> None:
     target = target_of(pair)
     word = "skipped" if action == "skip" else f"{action}ed"
     if action == "skip" or not reviewing.said_already(workspace, target, action):
-        record(workspace, [target.decision(action)], f"{target.name} {word}")
-    saved(f"{target.name} {word}", target if action == "reject" else None)
+        record(workspace, [target.decision(action)], f"{reviewing.short(target.name)} {word}")
+    saved(f"{reviewing.short(target.name)} {word}", target if action == "reject" else None)
     forward(pair)
 
 

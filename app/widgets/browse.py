@@ -50,6 +50,8 @@ def documents(workspace: Workspace) -> None:
         reviewed = st.selectbox(
             "Reviewed", [_ANY, "yes", "no"], key="corpus_reviewed", persist_state="session", width=110
         )
+        if query and st.button("Review these", key="corpus_review", icon=":material/rate_review:"):
+            state.go("review", query=query)
     filters: dict[str, Any] = {
         "query": query or "",
         "role": None if role == _ANY else role,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +15,12 @@ from app.widgets.inert import escape, markdown, shorten
 from lmtx.errors import LmtxError
 from lmtx.review import NAMES
 from lmtx.review import REASONS as WHY_QUEUE
-from lmtx.review.models import Candidate
+from lmtx.review.models import PairItem, ReviewItem
+from lmtx.types import Label
 from lmtx.workspace import Workspace
 
+_HALF = 3.0
+"""Score, in standard deviations over all labels, at which the bar of an uncalibrated student is half full."""
 _STYLE = Path(__file__).with_name("review.css")
 KEYS = [
     ("A  X", "right, wrong: the selected label, the pair, the selected row, or all that are marked"),
@@ -36,7 +39,7 @@ KEYS = [
     ("N  B", "next page, page back; leave a batch"),
     ("G", "more like this: near documents for the same label"),
     ("V  Q", "next way to work · next queue"),
-    ("P  H", "progress and what was learned · these keys"),
+    ("P  H", "progress and what was learned · these keys, and away again"),
 ]
 
 
@@ -171,13 +174,17 @@ def reviewer(workspace: Workspace) -> None:
         st.rerun()
 
 
-def reason(workspace: Workspace, selected: Target | None) -> None:
-    """Draw the line for reasons and notes: of what was rejected just now, else of what is selected."""
+def reason(workspace: Workspace, selected: Target | None, names: Mapping[str, str] | None = None) -> None:
+    """Draw the line for reasons and notes: of what was rejected just now, else of what is selected.
+
+    `names`: document id -> what to call it, where the label is the same for all.
+    """
     rejected = reviewing.just_rejected()
     target = rejected or selected
     if target is None:
         return
-    about = f"“{shorten(target.name, 40)}”: why?" if rejected else "reason or note"
+    name = (names or {}).get(target.document_id, target.name)
+    about = f"“{shorten(name, 40)}”: why?" if rejected else "reason or note"
     review_keys.reason_line(
         about,
         asked=rejected is not None,
@@ -200,22 +207,47 @@ def search(about: str, placeholder: str, on_enter: Callable[[str], None]) -> str
     )
 
 
-def bars(teacher: float | None, student: float | None) -> str:
-    """Two thin bars: the teacher's opinion and the student's."""
-    t, s = 100 * (teacher or 0), 100 * (student or 0)
-    said = "not asked" if teacher is None else f"{t:.0f} %"
+NOT_ASKED, NO_PERCENT = "not asked", "no % yet"
+
+
+def bars(teacher: float | None, probability: float | None, score: float | None = None) -> str:
+    """Two thin bars: the teacher's opinion and the student's; a dotted line where one has none."""
+    said = NOT_ASKED if teacher is None else f"{100 * teacher:.0f} %"
+    thinks = NO_PERCENT if probability is None else f"{100 * probability:.0f} %"
     return (
-        f'<div title="teacher {said}, student {s:.0f} %">'
-        f'<div class="lx-bar"><i class="t" style="width:{t:.0f}%"></i></div>'
-        f'<div class="lx-bar"><i class="s" style="width:{s:.0f}%"></i></div></div>'
+        f'<div title="teacher {said}, student {thinks}">'
+        f"{bar('t', teacher)}{bar('s', strength(probability, score))}</div>"
     )
 
 
-def strength(candidate: Candidate, best: float) -> float:
-    """Probability of the tagger, or its score against the best one where nothing calibrates it."""
-    if candidate.probability is not None:
-        return candidate.probability
-    return max(0.0, (candidate.score or 0.0) / best) if best > 0 else 0.0
+def bar(kind: str, share: float | None) -> str:
+    """One of them: "t" the teacher's, "s" the student's."""
+    if share is None:
+        return '<div class="lx-bar lx-none"></div>'
+    return f'<div class="lx-bar"><i class="{kind}" style="width:{100 * share:.0f}%"></i></div>'
+
+
+def strength(probability: float | None, score: float | None) -> float | None:
+    """How far the student's bar goes: its probability; uncalibrated, the further the higher its score.
+
+    Of the score alone, so that a label's bar is as long in each way to work.
+    """
+    if probability is not None:
+        return probability
+    return None if score is None else max(0.0, score) / (max(0.0, score) + _HALF)
+
+
+def marks(workspace: Workspace, item: ReviewItem | PairItem, *, before: bool = False) -> None:
+    """Draw small badges below the queue: what is kept for measuring, blind, or was reviewed before."""
+    found = [
+        ("to measure", "Kept for measuring: what you say here never trains.")
+        if reviewing.shows_reserve(workspace)
+        else None,
+        ("blind", "The machine’s opinion is hidden.") if item.blind else None,
+        ("reviewed before", "Somebody has completed this document.") if before else None,
+    ]
+    badges = "".join(f'<span class="lx-badge" title="{x[1]}">{x[0]}</span>' for x in found if x)
+    st.html(f'<div class="lx-marks">{badges}</div>')
 
 
 def sign(decision: str | None, proposed: bool) -> tuple[str, str, str]:
@@ -227,6 +259,43 @@ def sign(decision: str | None, proposed: bool) -> tuple[str, str, str]:
     if proposed:
         return "?", "proposed", "proposed"
     return "\u2007", "open", ""
+
+
+def found(
+    labels: Sequence[tuple[Label, str]],
+    query: str,
+    do: Callable[..., None],
+    *args: object,
+    after: tuple[object, ...] = (),
+) -> None:
+    """Draw what a search line finds over what is below it, so that nothing moves.
+
+    Parameters
+    ----------
+    labels : sequence of (Label, note)
+        The best first: that is the one which Enter takes.
+    query : str
+        What was typed; nothing is drawn where nothing was.
+    do, args, after : callable, arguments
+        What a click does; called with args, the label's id and name, and `after`.
+    """
+    if not query:
+        return
+    with st.container(key="lx_found"):
+        for n, (label, note) in enumerate(labels):
+            beside = " · ".join(x for x in (note, label.description) if x)
+            st.button(
+                f"{markdown(shorten(label.name, 60))} :gray[:small[{markdown(shorten(beside, 70))}]]",
+                key=f"found_{label.id}",
+                icon=":material/keyboard_return:" if n == 0 else ":material/add:",
+                width="stretch",
+                type="tertiary",
+                help="Enter takes this one" if n == 0 else None,
+                on_click=do,
+                args=(*args, label.id, label.name, *after),
+            )
+        if not labels:
+            layout.note("No label has these words.")
 
 
 def card(
@@ -274,9 +343,10 @@ def nothing_left(workspace: Workspace, what: str) -> None:
         return
     view = View.of_address()
     if view.label_id or view.query:
-        with layout.empty(
-            f"No {what} is left here.", "Everything in this part of the corpus is decided or skipped."
-        ):
+        why = "Everything in this part of the corpus is decided or skipped."
+        if view.query and not workspace.journal.documents_page(query=view.query, page_size=1).total:
+            why = f"No document has the words “{shorten(view.query, 60)}”."
+        with layout.empty(f"No {what} is left here.", why):
             st.button("Widen to all", type="primary", key="review_widen", on_click=reviewing.narrow)
         return
     with layout.empty(

@@ -8,7 +8,7 @@ from app import reviewing, state
 from app import reviewing_document as doing
 from app.reviewing import Target, View
 from app.reviewing_document import Standing
-from app.widgets import layout, review, review_text, words
+from app.widgets import review, review_text, words
 from app.widgets.inert import escape, markdown, shorten
 from lmtx.review.models import Candidate, ReviewItem
 from lmtx.workspace import Workspace
@@ -22,6 +22,7 @@ def draw(workspace: Workspace, view: View) -> None:
         review.key("Undo", "undo", "U", doing.undo, workspace)
         return
     standing = doing.standing(workspace, item)
+    review.marks(workspace, item, before=item.completed)
     left, right = st.columns([11, 10], gap="large")
     with left:
         folds = _document(item)
@@ -37,13 +38,9 @@ def _document(item: ReviewItem) -> bool:
     marks = [(h.start, h.end) for h in mine if h.kind == "word"]
     near = next(((h.start, h.end) for h in mine if h.kind == "sentence" and chosen), None)
     whole = state.REVIEW_UNFOLDED.get() == item.document.id
-    with st.container(height=540, border=False, key="lx_reading"):
+    with st.container(height=review_text.HEIGHT, border=False, key="lx_reading"):
         folds = review_text.draw(item.document, marks, near, whole=whole)
-    blind = (
-        '<span class="lx-badge" title="The machine’s opinion is hidden.">blind</span> ' if item.blind else ""
-    )
-    done = '<span class="lx-badge">reviewed before</span> ' if item.completed else ""
-    st.html(f'<p class="lx-note">{blind}{done}{escape(item.reason)}</p>')
+    st.html(f'<p class="lx-note">{escape(item.reason)}</p>')
     return folds
 
 
@@ -82,11 +79,10 @@ def _row(
         args=(workspace, item, candidate.label_id, candidate.name, kind),
     )
     selected = "sel" if candidate.label_id == doing.selected(item) else ""
-    best = max((c.score or 0.0 for c in item.candidates), default=0.0)
     opinion = (
         "<div></div>"
         if item.blind
-        else review.bars(candidate.teacher_probability, review.strength(candidate, best))
+        else review.bars(candidate.teacher_probability, candidate.probability, candidate.score)
     )
     why = "" if item.blind else candidate.why
     text.html(
@@ -100,14 +96,15 @@ def _row(
 def _definition(workspace: Workspace, item: ReviewItem) -> None:
     selected = doing.selected(item)
     found = next((c for c in item.candidates if c.label_id == selected), None)
+    why = ""
     if found is not None:
-        name, text = found.name, found.definition or ("" if item.blind else found.why)
+        name, text, why = found.name, found.definition, "" if item.blind else found.why
     else:
         label = workspace.journal.label(selected) if selected else None
         name, text = (label.name, label.description) if label else ("", "")
     st.html(
-        f'<div class="lx-definition"><b><bdi>{escape(name)}</bdi>.</b> '
-        f"<bdi>{escape(shorten(text, 220))}</bdi></div>"
+        f'<div class="lx-definition"><div class="lx-clamp"><b><bdi>{escape(name)}</bdi></b> '
+        f'<bdi>{escape(shorten(text, 220))}</bdi></div><div class="lx-note">{escape(why)}</div></div>'
     )
 
 
@@ -117,20 +114,9 @@ def _add(workspace: Workspace, item: ReviewItem, standing: Standing) -> None:
         "F  Add a missing label: any word of its name, alias or definition",
         lambda text: doing.add_first(workspace, item, text),
     )
-    if query:
-        found = workspace.find_labels(query, limit=5, document_id=item.document.id)
-        with st.container(horizontal=True, gap="small", key="lx_found"):
-            for label in found:
-                st.button(
-                    markdown(shorten(label.name, 34)),
-                    key=f"found_{label.id}",
-                    icon=":material/add:",
-                    on_click=doing.add,
-                    args=(workspace, item, label.id, label.name),
-                )
-        if not found:
-            layout.note("No label has these words.")
-    elif standing.added:
+    found = doing.find(workspace, item, query, 5) if query else []
+    review.found([(label, "") for label in found], query, doing.add, workspace, item)
+    if standing.added:
         with st.container(horizontal=True, gap="small", key="lx_added"):
             for label_id in standing.added[:8]:
                 added = workspace.journal.label(label_id)
@@ -151,7 +137,7 @@ def _actions(workspace: Workspace, item: ReviewItem, standing: Standing, folds: 
     here = item.document.id
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_actions"):
         review.key(
-            "Complete",
+            f"Complete: {words.count(n_accepted) if n_accepted else 'none'} right",
             f"complete_{here}",
             "Enter",
             doing.complete,

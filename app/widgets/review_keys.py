@@ -128,6 +128,11 @@ kbd { padding: 0 .26rem; margin-right: .25rem; }
 .why input { background: transparent; border: 0; outline: 0; }
 .why.open input { border-bottom: 2px solid var(--st-primary-color); }
 .why input::placeholder { color: var(--lx-quiet); }
+@media (max-width: 900px) {
+  .why { gap: .2rem; }
+  .chips { gap: .15rem; font-size: .68rem; }
+  .chips button { padding: .03rem .28rem; }
+}
 """
 # Numbers choose a reason while the line is empty; as soon as something else is typed it is a note.
 _LINE_JS = """

@@ -16,6 +16,9 @@ from lmtx.review import matching_words
 from lmtx.review.models import BatchRow, Bulk
 from lmtx.workspace import Workspace
 
+_LONG_TITLE = 46
+"""Characters of a title from which on it needs a second line."""
+
 
 def draw(workspace: Workspace, view: View) -> None:
     """Draw the label to review, or the choice of one."""
@@ -34,9 +37,10 @@ def draw(workspace: Workspace, view: View) -> None:
         )
         _search(workspace)
         row = doing.selected(rows)
-        review.reason(workspace, doing.target_of(rows, row) if row is not None else None)
     with right:
         _rows(workspace, rows)
+        titles = {x.document_id: x.title or x.document_id for x in rows.rows}
+        review.reason(workspace, doing.target_of(rows, row) if row is not None else None, titles)
     with left:
         _actions(workspace, rows)
 
@@ -48,38 +52,47 @@ def _search(workspace: Workspace) -> None:
     query = review.search(
         "label", "F  Another label: any word of its name", lambda text: doing.choose_first(workspace, text)
     )
-    if query:
-        with st.container(key="lx_found_labels"):
-            _labels(workspace, query, 5, keys=False)
+    found = reviewing.labels_to_choose(workspace, 5, query) if query else []
+    review.found(
+        [(label, _waiting(n)) for label, n in found], query, lambda label_id, _: doing.choose(label_id)
+    )
 
 
 def _choose(workspace: Workspace) -> None:
     query = review.search(
         "label", "F  Which label? Any word of its name", lambda text: doing.choose_first(workspace, text)
     )
-    layout.note("Labels with the most proposed documents that nobody has decided. A number opens one.")
-    if not _labels(workspace, query, ROWS, keys=True):
+    layout.note(
+        "Enter opens the first; Esc shows all again."
+        if query
+        else "Labels with the most proposed documents that nobody has decided. A number opens one."
+    )
+    if not _labels(workspace, query):
         review.nothing_left(workspace, "proposed document") if not query else layout.note(
             "No label has these words."
         )
     review.key("Undo", "undo", "U", doing.undo, workspace, quiet=True)
 
 
-def _labels(workspace: Workspace, query: str, limit: int, *, keys: bool) -> bool:
-    found = workspace.labels_to_review(limit, query)
+def _waiting(n: int) -> str:
+    return f"{words.count(n) if n else 'none'} waiting"
+
+
+def _labels(workspace: Workspace, query: str) -> bool:
+    found = reviewing.labels_to_choose(workspace, ROWS, query)
     for number, (label, n) in enumerate(found, start=1):
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"lx_pick_{number}"):
             st.button(
                 markdown(shorten(label.name, 60)),
                 key=f"pick_{label.id}",
-                shortcut=str(number) if keys else None,
+                shortcut=None if query else str(number),
+                icon=":material/keyboard_return:" if query and number == 1 else None,
                 on_click=doing.choose,
                 args=(label.id,),
             )
-            waits = f"{words.count(n)} waiting" if n else "none waiting"
             st.html(
-                f'<p class="lx-note">{waits} <span dir="auto">'
-                f"{escape(shorten(label.description, 80))}</span></p>"
+                f'<p class="lx-note lx-pick"><span>{_waiting(n)}</span>'
+                f'<span dir="auto">{escape(shorten(label.description, 80))}</span></p>'
             )
     return bool(found)
 
@@ -136,11 +149,12 @@ def _row(
     )
     chosen = doing.selected(rows)
     selected = "sel" if chosen is not None and chosen.document_id == row.document_id else ""
+    long = "lx-long" if len(row.title) > _LONG_TITLE else ""  # two lines of title, one of evidence
     evidence = shorten(row.evidence, 190)
     body = marked(evidence, word_spans(evidence, row.words))
     tick = '<span class="lx-tick" title="marked">■</span> ' if marked_ else ""
     text.html(
-        f'<div class="lx-cand lx-row {kind} {selected}"><div>'
+        f'<div class="lx-cand lx-row {kind} {selected} {long}"><div>'
         f'<div class="lx-cand-name" dir="auto">{tick}{escape(row.title or row.document_id)}</div>'
         f'<div class="lx-row-text" dir="auto">{body}</div></div>'
         f"{review.bars(row.teacher_probability, row.probability)}"
@@ -193,8 +207,8 @@ def _actions(workspace: Workspace, rows: Rows) -> None:
             )
             review.key("Next", f"next_{here}", "J", doing.move, workspace, rows, 1, quiet=True)
             review.key("Previous", f"previous_{here}", "K", doing.move, workspace, rows, -1, quiet=True)
-            review.key("Page", f"page_{here}", "N", doing.page, workspace, rows, 1, quiet=True)
-            review.key("Back", f"page_back_{here}", "B", doing.page, workspace, rows, -1, quiet=True)
+            review.key("Next page", f"page_{here}", "N", doing.page, workspace, rows, 1, quiet=True)
+            review.key("Page back", f"page_back_{here}", "B", doing.page, workspace, rows, -1, quiet=True)
             review.key("Near documents", f"like_{here}", "G", doing.more_like, rows, row, quiet=True)
 
 
@@ -214,15 +228,15 @@ def _batch(workspace: Workspace, batch: Bulk) -> None:
     with left:
         if batch.ready:
             layout.note("The spot check is passed. Nothing of the rest is decided before you say so.")
-        if document is not None and label is not None and not batch.ready:
+        if document is not None and label is not None and not (batch.ready or batch.refused):
             found = matching_words(document.text, label)
             whole = state.REVIEW_UNFOLDED.get() == document.id
-            with st.container(height=540, border=False, key="lx_reading"):
+            with st.container(height=review_text.HEIGHT, border=False, key="lx_reading"):
                 folds = review_text.draw(document, word_spans(document.text, found), None, whole=whole)
     with right:
         st.html(
-            f'<p class="lx-note">{n} documents are to be <b>{what}</b> for this label. '
-            f"First a spot check: {words.many(every, 'document')} of them, drawn at random.</p>"
+            f'<p class="lx-note">You are about to {batch.action} this label for <b>{n} documents</b>. '
+            f"First a spot check of {words.count(every)} of them, drawn at random: is the label right?</p>"
         )
         if label is not None:
             review.card(name, (), label.description, label.aliases, [])
@@ -230,7 +244,7 @@ def _batch(workspace: Workspace, batch: Bulk) -> None:
             '<div class="lx-track">'
             f'<div class="lx-fill" style="width:{100 * done / max(1, every):.0f}%"></div></div>'
             f'<p class="lx-note">{done} of {every} answered · {batch.misses} against the batch · '
-            f"up to {batch.allowed} are allowed</p>"
+            f"at most {batch.allowed} allowed</p>"
         )
         if batch.refused:
             st.html(
@@ -265,7 +279,9 @@ def _batch(workspace: Workspace, batch: Bulk) -> None:
                 )
                 review.key("✗ Wrong here", f"wrong_{batch.id}_{document_id}", "X", doing.answer, *args, False)
             review.key("Undo", "undo", "U", doing.undo, workspace)
-            review.key("Leave the batch", f"leave_{batch.id}", "B", doing.close, workspace)
+            review.key(
+                "Leave the batch", f"leave_{batch.id}", "B", doing.close, workspace, main=batch.refused
+            )
             if folds:
                 review.key(
                     "Whole text", f"unfold_{document_id}", "E", reviewing.unfold, document_id, quiet=True

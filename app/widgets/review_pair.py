@@ -7,8 +7,8 @@ import streamlit as st
 from app import reviewing, state
 from app import reviewing_pair as doing
 from app.reviewing import View
-from app.widgets import layout, review, review_text, words
-from app.widgets.inert import escape, markdown, shorten
+from app.widgets import review, review_text, words
+from app.widgets.inert import escape
 from lmtx.review.models import PairItem
 from lmtx.workspace import Workspace
 
@@ -23,6 +23,7 @@ def draw(workspace: Workspace, view: View) -> None:
             review.key("Undo", "undo", "U", doing.undo, workspace)
             review.key("Previous", "previous_pair", "K", doing.back, workspace, None, quiet=True)
         return
+    review.marks(workspace, pair)
     left, right = st.columns([11, 10], gap="large")
     with left:
         folds = _document(pair)
@@ -38,12 +39,9 @@ def _document(pair: PairItem) -> bool:
     marks = [(h.start, h.end) for h in pair.highlights if h.kind == "word"]
     near = next(((h.start, h.end) for h in pair.highlights if h.kind == "sentence" and not pair.blind), None)
     whole = state.REVIEW_UNFOLDED.get() == pair.document.id
-    with st.container(height=540, border=False, key="lx_reading"):
+    with st.container(height=review_text.HEIGHT, border=False, key="lx_reading"):
         folds = review_text.draw(pair.document, marks, near, whole=whole)
-    blind = (
-        '<span class="lx-badge" title="The machine’s opinion is hidden.">blind</span> ' if pair.blind else ""
-    )
-    st.html(f'<p class="lx-note">{blind}{escape(pair.reason)}</p>')
+    st.html(f'<p class="lx-note">{escape(pair.reason)}</p>')
     return folds
 
 
@@ -53,8 +51,8 @@ def _label(workspace: Workspace, pair: PairItem) -> None:
     if not pair.blind:
         st.html(
             '<div class="lx-meters">'
-            + _meter("teacher", "t", candidate.teacher_probability, "not asked")
-            + _meter("student", "s", candidate.probability, "no probability yet")
+            + _meter("teacher", "t", candidate.teacher_probability, review.NOT_ASKED)
+            + _meter("student", "s", candidate.probability, review.NO_PERCENT, candidate.score)
             + f'<div class="lx-note">{escape(candidate.why)}</div></div>'
         )
     said = doing.said(workspace, pair)
@@ -74,13 +72,11 @@ def _label(workspace: Workspace, pair: PairItem) -> None:
         )
 
 
-def _meter(name: str, kind: str, value: float | None, none: str) -> str:
-    share = 100 * (value or 0)
-    figure = f"{share:.0f}{words.THIN}%" if value is not None else none
+def _meter(name: str, kind: str, value: float | None, none: str, score: float | None = None) -> str:
+    figure = f"{100 * value:.0f}{words.THIN}%" if value is not None else none
     return (
         f'<div class="lx-meter"><span class="lx-{name}">{name}</span>'
-        f'<div class="lx-bar"><i class="{kind}" style="width:{share:.0f}%"></i></div>'
-        f"<span>{figure}</span></div>"
+        f"{review.bar(kind, review.strength(value, score))}<span>{figure}</span></div>"
     )
 
 
@@ -88,23 +84,13 @@ def _search(workspace: Workspace, view: View) -> None:
     query = review.search(
         "pair", "F  Only one label: any word of its name", lambda text: _choose_first(workspace, view, text)
     )
-    if not query:
-        return
-    found = workspace.labels_to_review(5, query)
-    with st.container(horizontal=True, gap="small", key="lx_found"):
-        for label, n in found:
-            st.button(
-                f"{markdown(shorten(label.name, 34))} ({n})",
-                key=f"found_{label.id}",
-                on_click=reviewing.narrow,
-                args=(label.id, view.query or None),
-            )
-    if not found:
-        layout.note("No label has these words.")
+    found = reviewing.labels_to_choose(workspace, 5, query) if query else []
+    counted = [(label, f"{words.count(n) if n else 'none'} waiting") for label, n in found]
+    review.found(counted, query, lambda label_id, _: reviewing.narrow(label_id, view.query or None))
 
 
 def _choose_first(workspace: Workspace, view: View, text: str) -> None:
-    found = workspace.labels_to_review(1, text)
+    found = reviewing.labels_to_choose(workspace, 1, text)
     if found:
         reviewing.narrow(found[0][0].id, view.query or None)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
+from app import charts, reviewing, services, state
 from app import reviewing_learning as learning
-from app import services, state
 from app.widgets import jobs, layout, review, training, words
 from app.widgets.inert import escape, shorten
 from lmtx.jobs import Job
@@ -39,7 +41,9 @@ def _watch(workspace: Workspace, found: LearningState, job: Job | None) -> None:
 
     def look() -> None:
         now, running = (found, job) if job is None else learning.follow(workspace)
-        st.html(f'<div class="lx-learning">{_learning(now, running)}</div>')
+        st.html(
+            f'<div class="lx-learning">{_learning(now, running, reviewing.shows_reserve(workspace))}</div>'
+        )
 
     if job is None:
         look()
@@ -47,7 +51,7 @@ def _watch(workspace: Workspace, found: LearningState, job: Job | None) -> None:
         st.fragment(look, run_every=1.5)()
 
 
-def _learning(found: LearningState, job: Job | None) -> str:
+def _learning(found: LearningState, job: Job | None, measuring: bool) -> str:
     trained = learning.TRAINED.get()
     if job is not None:
         share = f", {100 * job.done / job.total:.0f}{words.THIN}%" if job.total else ""
@@ -55,15 +59,18 @@ def _learning(found: LearningState, job: Job | None) -> str:
     said = f"{escape(trained[:1].upper() + trained[1:])} · " if trained else ""
     if not found.every:
         return f"{said}{words.many(found.n_new, 'decision')} since the last training; none starts by itself"
-    return f"{said}{words.count(found.n_new)} of {words.count(found.every)} to the next training"
+    without = ", without this one" if measuring else ""
+    return f"{said}{words.count(found.n_new)} of {words.count(found.every)} to the next training{without}"
 
 
 def _who(workspace: Workspace) -> None:
     name = services.reviewer(workspace)
-    with st.popover(shorten(name, 24), key="review_who", type="tertiary", help="Whose decisions these are"):
+    known = state.REVIEWER.get() or workspace.settings.reviewer
+    shown = shorten(name, 24) if known else "Your name?"
+    with st.popover(shown, key="review_who", type="tertiary", help="Whose decisions these are"):
         st.text_input(
             "Your name, beside each decision",
-            value=name,
+            value=name if known else "",
             key=f"review_name_{name}",
             max_chars=80,
             on_change=lambda: state.REVIEWER.set(st.session_state[f"review_name_{name}"].strip()),
@@ -75,15 +82,15 @@ def _who(workspace: Workspace) -> None:
 
 def progress(workspace: Workspace) -> None:
     """Draw the goal, the gains, and what the last training changed."""
-    review.key("Back to work", "progress_back", None, state.REVIEW_PROGRESS.set, False)
+    review.key("Back to work (P)", "progress_back", None, state.REVIEW_PROGRESS.set, False)
     found = workspace.review_progress()
     left, right = st.columns([1, 1], gap="large")
     with left:
-        layout.section("The goal", f"labels known to ±{workspace.settings.goal_points:g} points")
-        _goal(workspace, found)
         layout.section("What the decisions have gained")
         _gains(workspace.gains())
         _train(workspace)
+        layout.section("The goal", f"labels known to ±{workspace.settings.goal_points:g} points")
+        _goal(workspace, found)
     with right:
         _changes(workspace)
 
@@ -110,7 +117,9 @@ def _goal(workspace: Workspace, found: ReviewProgress) -> None:
             f'<td class="lx-accepted">{a} right</td><td class="lx-rejected">{b} wrong</td></tr>'
             for i, (a, b) in found.by_label.items()
         )
-        st.html(f'<table class="lx-small">{rows}</table>')
+        st.html(
+            f'<p class="lx-note">What people said, labels with most</p><table class="lx-small">{rows}</table>'
+        )
 
 
 def _name(workspace: Workspace, label_id: str) -> str:
@@ -131,41 +140,40 @@ def _gains(found: Sequence[Gain]) -> None:
         f"<p>{words.percent(last.quality)} after {words.many(last.n_decisions, 'decision')}{escape(start)}. "
         '<span class="lx-badge" title="On the documents that people completed, '
         'each ranked without its own labels."'
-        f">reviewed, {words.many(last.n_completed, 'document')}</span></p>{line(known)}"
+        f">reviewed, {words.many(last.n_completed, 'document')}</span></p>"
     )
+    st.plotly_chart(course(known), theme=None, key="review_course", config={"displayModeBar": False})
 
 
-def line(found: Sequence[Gain]) -> str:
-    """Draw quality over decisions as SVG: a point a training, with its standard error; dashed the start."""
-    width, height, pad = 460, 110, 8
-    values = [(g.n_decisions, g.quality or 0.0, g.se or 0.0) for g in found]
+def course(found: Sequence[Gain]) -> go.Figure:
+    """Quality over decisions: a point a training with its standard error, and what it is without learning.
+
+    Parameters
+    ----------
+    found : sequence of Gain
+        Trainings whose quality is known, oldest first.
+    """
+    frame = pd.DataFrame(
+        {
+            "run": [g.n_decisions for g in found],
+            "value": [g.quality for g in found],
+            "promoted": [g.promoted for g in found],
+            "note": ["taken" if g.promoted else "not taken: no better" for g in found],
+        }
+    )
     starts = [g.start for g in found if g.start is not None]
-    low = min([q - e for _, q, e in values] + starts)
-    high = max([q + e for _, q, e in values] + starts)
-    span, most = max(high - low, 0.02), max(n for n, _, _ in values) or 1
-
-    def x(n: float) -> float:
-        return pad + (width - 2 * pad) * n / most
-
-    def y(q: float) -> float:
-        return height - pad - (height - 2 * pad) * (q - low) / span
-
-    path = " ".join(f"{'M' if i == 0 else 'L'}{x(n):.1f},{y(q):.1f}" for i, (n, q, _) in enumerate(values))
-    bars = "".join(f'<path d="M{x(n):.1f},{y(q - e):.1f}V{y(q + e):.1f}" class="se"/>' for n, q, e in values)
-    dots = "".join(
-        f'<circle cx="{x(g.n_decisions):.1f}" cy="{y(g.quality or 0):.1f}" r="3.5" '
-        f'class="{"on" if g.promoted else "off"}">'
-        f"<title>{words.percent(g.quality)} after {g.n_decisions} decisions</title></circle>"
-        for g in found
+    figure = charts.curve(
+        frame, "", metric="quality", baseline=starts[-1] if starts else None, dark=layout.dark()
     )
-    base = f'<path d="M{pad},{y(starts[-1]):.1f}H{width - pad}" class="start"/>' if starts else ""
-    return (
-        f'<svg class="lx-gains" viewBox="0 0 {width} {height}" role="img" '
-        'aria-label="Quality over decisions">'
-        f'{base}{bars}<path d="{path}" class="line"/>{dots}</svg>'
-        '<p class="lx-note">Quality over decisions; dashed: without learning. A hollow point is a training '
-        "that was not taken.</p>"
+    figure.update_traces(
+        error_y={"array": [100 * (g.se or 0.0) for g in found], "thickness": 1.2, "width": 0},
+        hovertemplate="after %{x} decisions: %{y:.1f} %<br>%{customdata[0]}<extra></extra>",
+        selector={"type": "scatter"},
     )
+    figure.layout.annotations = [a for a in figure.layout.annotations if a.text != "in use"]
+    figure.update_layout(height=210, margin={"t": 14})
+    figure.update_xaxes(title_text="decisions", dtick=None, rangemode="tozero", tickformat="d", nticks=6)
+    return figure
 
 
 def _train(workspace: Workspace) -> None:

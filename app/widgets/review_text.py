@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,40 +13,49 @@ from app.widgets.inert import escape, marked
 from lmtx.review import sentences
 from lmtx.types import Document
 
-LONG = 1600
-"""Characters from which on a text folds."""
-_OPENING = 320
-_MOST = 1500
-_SMALL_GAP = 160
+HEIGHT = 560
+"""Pixels of the place where a text is read."""
+ROOM = 1180
+"""Characters that fit there, without a title; what is longer folds."""
+_FEWEST = 450
+_TITLE = 1.5  # a title is set larger
+_LINE = 28  # what a line break costs, and a gap
+_OPENING = 300
+_SMALL_GAP = 90
+_PIECE = 260
+_LISTED = re.compile(r"(?<=[;:]) +(?=\(?\w)")
 
 Span = tuple[int, int]
 
 
-def folded(text: str, evidence: Sequence[Span]) -> list[Span]:
-    """Stretches of a long text that show: its first sentences, and those with evidence and their neighbours.
+def folded(text: str, evidence: Sequence[Span], room: int = ROOM) -> list[Span]:
+    """Stretches of a long text that show: how it begins, and sentences with evidence and their neighbours.
 
     Parameters
     ----------
     text : str
     evidence : sequence of (start, end)
-        Where the evidence lies, in any order.
+        Where the evidence lies, what says most first.
+    room : int
+        Characters that there is room for.
 
     Returns
     -------
     list of (start, end)
-        Ordered and apart; the whole text where it is not long.
+        Ordered and apart; the whole text where it fits.
     """
-    parts = sentences(text)
-    if len(text) <= LONG or len(parts) < 4:
+    parts = _pieces(text)
+    if _size(text) <= room or len(parts) < 4:
         return [(0, len(text))]
-    keep = {i for i, (start, _) in enumerate(parts) if start < _OPENING}
-    size = sum(parts[i][1] - parts[i][0] for i in keep)
-    hit = [i for i, (a, b) in enumerate(parts) if any(s < b and e > a for s, e in evidence)]
-    for i in hit:
-        for near in (i, i - 1, i + 1):
-            if 0 <= near < len(parts) and near not in keep and size < _MOST:
-                keep.add(near)
-                size += parts[near][1] - parts[near][0]
+    hit = [i for s, e in evidence for i, (a, b) in enumerate(parts) if s < b and e > a]
+    first = [i for i, (start, _) in enumerate(parts) if i > 0 and start < _OPENING]
+    near = [i + step for step in (1, -1) for i in hit]
+    keep, left = {0}, room - _size(text[slice(*parts[0])])
+    for i in [*hit, *first, *near]:
+        size = _size(text[slice(*parts[min(max(i, 0), len(parts) - 1)])]) + _LINE
+        if 0 <= i < len(parts) and i not in keep and (size <= left or i in hit[:1]):
+            keep.add(i)
+            left -= size
     spans: list[Span] = []
     for i in sorted(keep):
         start, end = parts[i]
@@ -56,6 +66,21 @@ def folded(text: str, evidence: Sequence[Span]) -> list[Span]:
     if len(text) - spans[-1][1] <= _SMALL_GAP:
         spans[-1] = (spans[-1][0], len(text))
     return spans
+
+
+def _size(text: str) -> int:
+    return len(text) + _LINE * text.count("\n")
+
+
+def _pieces(text: str) -> list[Span]:
+    """Sentences; of a very long one, the members of what it lists."""
+    out: list[Span] = []
+    for start, end in sentences(text):
+        cuts = [start]
+        if end - start > _PIECE:
+            cuts += [m.start() for m in _LISTED.finditer(text, start, end)]
+        out += list(pairwise([*cuts, end]))
+    return out
 
 
 def draw(document: Document, words_: Sequence[Span], sentence: Span | None, *, whole: bool) -> bool:
@@ -77,8 +102,9 @@ def draw(document: Document, words_: Sequence[Span], sentence: Span | None, *, w
         Whether the text is one that folds.
     """
     text = document.text
-    evidence = [*words_, *([sentence] if sentence else [])]
-    short = folded(text, evidence)
+    evidence = [*([sentence] if sentence else []), *words_]
+    room = max(_FEWEST, ROOM - round(_TITLE * len(document.title)))
+    short = folded(text, evidence, room)
     spans = [(0, len(text))] if whole else short
     pieces: list[str] = []
     if spans and spans[0][0] > 0:
@@ -106,6 +132,5 @@ def _stretch(text: str, start: int, end: int, marks: Sequence[Span], sentence: S
 
 def _gap(text: str) -> str:
     number = len(sentences(text))
-    return (
-        f'<div class="lx-gap">{words.many(number, "sentence")} folded · E shows all</div>' if number else ""
-    )
+    what = words.many(number, "sentence") if number > 1 else "some words"
+    return f'<div class="lx-gap">{what} folded · E shows all</div>' if number else ""

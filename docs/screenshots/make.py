@@ -1,4 +1,4 @@
-"""Make the screenshots of the documentation: the demo, twelve documents reviewed, trained again.
+"""Make the screenshots of the documentation: the demo, thirty documents reviewed, trained again.
 
 `python docs/screenshots/make.py` from a clone; needs Chromium, or Playwright's own
 (`playwright install chromium`). The reviewer answers what the demo's gold labels say.
@@ -26,7 +26,7 @@ from lmtx.workspace import Workspace
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-REVIEWED = 12
+REVIEWED = 30
 TEXT = (
     "The harbour master kept this diary through the winter of 1911, when the great surge broke the sea wall "
     "and two hundred houses stood in water. He notes the weather, the ships that came in and those that did "
@@ -45,7 +45,14 @@ def prepare(home: Path) -> None:
         for item in workspace.next_documents("default", "Ada", n=REVIEWED):
             shown = {c.label_id for c in item.candidates}
             right = gold[item.document.id]
-            workspace.complete(item.document.id, "Ada", accepted=right, rejected=shown - right)
+            workspace.complete(
+                item.document.id,
+                "Ada",
+                accepted=right,
+                rejected=shown - right,
+                policy=item.policy,
+                inclusion_probability=item.inclusion_probability,
+            )
         workspace.train()
         workspace.sync_index()
 
@@ -88,6 +95,16 @@ def tour(page: Page) -> None:
         page.keyboard.press(key)
         settle(page)
     shoot(page, "review")
+    page.keyboard.press("v")  # the next way to work
+    settle(page, 1)
+    shoot(page, "review_pair")
+    page.keyboard.press("v")
+    settle(page, 1)
+    shoot(page, "review_label")
+    visit(page, "Precision")
+    page.get_by_role("button", name="Audited documents").click()
+    settle(page, 1.5)
+    shoot(page, "precision_reviewed")
     visit(page, "Try it")
     page.locator("textarea").fill(TEXT)
     settle(page, 1.5)

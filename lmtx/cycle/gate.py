@@ -22,6 +22,10 @@ from lmtx.tagger import HeldOut, Tagger
 MIN_COMMON = 10
 """Fewer completed documents than this that two runs share decide nothing between them."""
 
+FEW_COMMON = 30
+"""On fewer shared documents than this the run in use looks too good, since its weights were chosen on them:
+what was completed since may speak for the new run too, where nothing about it is strange."""
+
 MIN_FRESH = 5
 """Fewer newly completed documents than this surprise nobody."""
 
@@ -30,6 +34,10 @@ TEACHER_ERRORS = 3.0
 they may rightly overrule a teacher, so this only catches what ruins a run."""
 
 _CALM, _ALARMED = 2.0, 5.0
+_DRIFT = -2.0  # against earlier runs: one honest run in six falls by a standard error by chance
+_SPREAD, _SPREAD_OF_GAIN = 0.25, 0.08
+"""Standard deviations over documents, of quality and of its change, that none are taken to be below: a dozen
+documents may be alike by chance."""
 _REMEDY = "Look at the newest decisions, or promote it by hand on the Train screen."
 
 
@@ -161,11 +169,11 @@ def _by_people(tagger: Tagger, before: Before, held_out: HeldOut | None, complet
     problem = f"{said[:-1]}, which is better." if quality < base else ""
     for i, run in enumerate(before.runs):
         common = completed.in_common(run)
-        if len(common) < MIN_COMMON:
+        if len(common) < (MIN_COMMON if i == 0 else FEW_COMMON):
             continue
         ours = np.array([completed.quality[x] for x in common])
         theirs = np.array([run.quality[x] for x in common])
-        asked = _asked(surprise) if i == 0 else -1.0
+        asked = _asked(surprise) if i == 0 else _DRIFT
         if i == 0:
             facts |= {
                 "promoted": float(theirs.mean()),
@@ -174,8 +182,12 @@ def _by_people(tagger: Tagger, before: Before, held_out: HeldOut | None, complet
             }
             said += f" On the {len(common)} of them that the run in use was measured on: now "
             said += f"{_percent(ours)}, before {_percent(theirs)}."
-        gain = float((ours - theirs).mean())
-        enough = gain >= asked * standard_error(ours - theirs) and (gain > 0 or asked <= 0)
+        gain = ours - theirs
+        enough = gain.mean() >= asked * _error(gain) and (gain.mean() > 0 or asked <= 0)
+        if i == 0 and not enough and len(common) < FEW_COMMON and asked <= 0:
+            since = [completed.quality[x] - q for x, q in before.fresh.items() if x in completed.quality]
+            every = np.concatenate([gain, since])
+            enough = len(since) >= len(common) and every.mean() >= -_error(every)
         if not problem and not enough:
             problem = _worse(ours, theirs, before, asked if i == 0 else None)
     if not problem and "promoted" not in facts:
@@ -206,9 +218,18 @@ def _surprise(before: Before, completed: Completed) -> float | None:
 
 
 def _apart(fresh: Sequence[float], known: Sequence[float]) -> float:
-    """Standard errors between two means; by the spread of the known alone, since answers may be all alike."""
-    error = np.std(known, ddof=1) * np.sqrt(1 / len(known) + 1 / len(fresh))
-    return float((np.mean(fresh) - np.mean(known)) / max(error, 1e-9))
+    """Standard errors between two means; by the spread of the known alone, since answers may be all alike.
+
+    A few known documents count half: the run in use was fitted to them, and looks too good there.
+    """
+    n_known = len(known) if len(known) >= FEW_COMMON else len(known) / 2
+    error = max(float(np.std(known, ddof=1)), _SPREAD) * np.sqrt(1 / n_known + 1 / len(fresh))
+    return float((np.mean(fresh) - np.mean(known)) / error)
+
+
+def _error(gain: NDArray[np.float64]) -> float:
+    """Standard error of a mean change."""
+    return max(standard_error(gain), _SPREAD_OF_GAIN / float(np.sqrt(len(gain))))
 
 
 def _asked(surprise: float | None) -> float:

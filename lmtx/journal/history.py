@@ -1,33 +1,24 @@
-"""What was decided, looked at: pages, counts, and going back to an earlier moment."""
+"""What was decided, looked at: pages of it, and going back to an earlier moment."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, func, select
 
 from lmtx.errors import InputError
 from lmtx.journal import schema as s
-from lmtx.journal.decisions import Decisions, number_of, select_decisions
+from lmtx.journal.counts import Counts, as_is, but_retracts, in_window, that_fell, that_stands, undecided
+from lmtx.journal.decisions import number_of, select_decisions
 from lmtx.journal.rows import Page
-from lmtx.journal.store import CHUNK, chunks, from_micros, to_micros
-from lmtx.types import Action, Decision, Role
-
-CountBy = Literal["policy", "reviewer", "label", "action"]
-
-_TALLIES: Final = 64
-_REVIEWED: Final[tuple[Role, ...]] = ("train", "held_out")
+from lmtx.journal.store import CHUNK, chunks, to_micros
+from lmtx.types import Action, Decision
 
 
-class History(Decisions):
+class History(Counts):
     """The part of the journal that looks back at decisions."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        # What was counted over all decisions: newest number then, version of the documents, counts.
-        self._tallies: dict[Any, tuple[int, int, dict[Any, int]]] = {}
 
     def head_seq(self) -> int:
         """Return the number of the newest decision, 0 where there is none."""
@@ -66,7 +57,7 @@ class History(Decisions):
             few = document_id is not None or label_id is not None
             total = _n_matching(conn, conditions, standing, few=few)
             if standing is not None:
-                conditions.append(_stands() if standing else ~_stands() if few else _fallen())
+                conditions.append(that_stands() if standing else ~that_stands() if few else that_fell())
             # Of the pages before this one only numbers are read.
             numbers = select(c.seq).where(*conditions).order_by(c.seq.desc())
             shown = list(conn.scalars(numbers.limit(page_size).offset(page * page_size)))
@@ -84,103 +75,6 @@ class History(Decisions):
             later = conn.scalar(select(func.min(c.seq + 0)).where(c.at > to_micros(moment)))
             return self._counters(conn).get("decisions", 0) if later is None else int(later) - 1
 
-    def rejection_reasons(self, label_id: str) -> dict[str, int]:
-        """Count the standing rejections of a label by reason, "" where none was given; most first."""
-        c = s.decisions.c
-        with self._read() as conn:
-            rows = conn.execute(
-                select(c.reason, func.count())
-                .where(
-                    c.label_num == number_of(conn, s.labels, label_id),
-                    _as_is(c.action) == "reject",
-                    _stands(),
-                )
-                .group_by(c.reason)
-            ).all()
-        return dict(sorted(((reason, n) for reason, n in rows), key=lambda item: (-item[1], item[0])))
-
-    def decision_counts(
-        self,
-        by: CountBy,
-        *,
-        since: datetime | None = None,
-        after_seq: int = 0,
-        reviewer: str | None = None,
-        roles: Collection[Role] | None = None,
-    ) -> dict[str, int]:
-        """Count the accepts and rejects that stand; by "action" all that stands except retracts.
-
-        Parameters
-        ----------
-        by : {"policy", "reviewer", "label", "action"}
-            What the keys of the answer are (of labels their ids).
-        since : datetime, optional
-            Only those made at that moment or later.
-        after_seq : int
-            Only those with a greater number.
-        reviewer : str, optional
-            Only theirs.
-        roles : collection of Role, optional
-            Only those on documents that have one of these roles now.
-        """
-        c = s.decisions.c
-        column = c.label_num if by == "label" else c[by]
-        actions = _said(c.action) if by == "action" else _as_is(c.action).in_(("accept", "reject"))
-        conditions = [*_window(since, after_seq, reviewer), actions]
-        with self._read() as conn:
-            if since is not None or after_seq > 0:
-                counts = _count(conn, column, conditions, roles, few=True)
-            else:
-                counts = self._tally(conn, (by, reviewer), column, conditions, roles)
-            if by != "label":
-                return counts
-            named: dict[str, int] = {}
-            for part in chunks(sorted(counts), CHUNK):
-                rows = conn.execute(select(s.labels.c.id, s.labels.c.num).where(s.labels.c.num.in_(part)))
-                named.update((id_, counts[num]) for id_, num in rows)
-        return named
-
-    def n_training_decisions(self, after_seq: int = 0) -> int:
-        """Count the accepts, rejects and completions that stand, on documents of role train."""
-        c = s.decisions.c
-        conditions = [*_window(after_seq=after_seq), _as_is(c.action).in_(("accept", "reject", "complete"))]
-        train: tuple[Role, ...] = ("train",)
-        with self._read() as conn:
-            if after_seq > 0:
-                counts = _count(conn, c.action, conditions, train, few=True)
-            else:
-                counts = self._tally(conn, "training", c.action, conditions, train)
-        return sum(counts.values())
-
-    def n_completed(self) -> int:
-        """Count the live documents that people have completed."""
-        d = s.documents.c
-        with self._read() as conn:
-            where = select(func.count()).select_from(s.documents).where(d.completed == 1, d.live == 1)
-            return int(conn.scalar(where) or 0)
-
-    def n_steps(self, reviewer: str, since: datetime) -> tuple[int, datetime | None]:
-        """Count what a reviewer has settled since a moment in steps that one undo takes back.
-
-        Returns
-        -------
-        int, datetime or None
-            Number of steps that stand, and when the first of them was made.
-        """
-        c = s.decisions.c
-        found = (
-            select(
-                func.count(func.distinct(func.nullif(c.batch, ""))),
-                func.count().filter(c.batch == ""),
-                func.min(c.at),
-            )
-            .select_from(s.decisions)
-            .where(*_window(since=since, reviewer=reviewer), _said(c.action), _stands())
-        )
-        with self._read() as conn:
-            batches, single, first = conn.execute(found).one()
-        return int(batches) + int(single), None if first is None else from_micros(first)
-
     def undecided_documents(
         self, label_id: str, page: int = 0, page_size: int = 50
     ) -> Page[tuple[str, str | None, float | None]]:
@@ -197,13 +91,7 @@ class History(Decisions):
             statement = (
                 select(d.id, p.verdict, p.probability)
                 .join(s.documents, d.num == p.document_num)
-                .where(
-                    p.label_num == number_of(conn, s.labels, label_id),
-                    *s.listed("proposed"),
-                    d.live == 1,
-                    d.role.in_(_REVIEWED),
-                    d.completed == 0,
-                )
+                .where(p.label_num == number_of(conn, s.labels, label_id), *undecided())
             )
             total = conn.scalar(select(func.count()).select_from(statement.subquery())) or 0
             rows = conn.execute(
@@ -220,10 +108,10 @@ class History(Decisions):
         """Ids of the live documents with an accept, reject or completion that stands, in row order."""
         c, d = s.decisions.c, s.documents.c
         conditions = [
-            *_window(reviewer=reviewer),
-            _as_is(c.action).in_(("accept", "reject", "complete")),
+            *in_window(reviewer=reviewer),
+            as_is(c.action).in_(("accept", "reject", "complete")),
         ]
-        nums = select(c.document_num).where(*conditions, _stands())
+        nums = select(c.document_num).where(*conditions, that_stands())
         with self._read() as conn:
             return list(conn.scalars(select(d.id).where(d.num.in_(nums), d.live == 1).order_by(d.num)))
 
@@ -235,7 +123,7 @@ class History(Decisions):
         with self._read() as conn:
             for part in chunks(ids, CHUNK):
                 nums = list(conn.scalars(select(d.num).where(d.id.in_(part))))
-                conditions = [c.document_num.in_(nums), _said(c.action), _stands()]
+                conditions = [c.document_num.in_(nums), but_retracts(c.action), that_stands()]
                 for decision in select_decisions(conn, *conditions):
                     found[decision.document_id].append(decision)
         return found
@@ -292,29 +180,6 @@ class History(Decisions):
             )
         return targets
 
-    def _tally(
-        self, conn: Connection, name: Any, column: Any, conditions: list[Any], roles: Collection[Role] | None
-    ) -> dict[Any, int]:
-        """Count over all decisions; what was counted before is added to, unless something was taken back."""
-        counters = self._counters(conn)
-        head, content = counters.get("decisions", 0), counters.get("content:documents", 0)
-        key = (name, None if roles is None else frozenset(roles))
-        c = s.decisions.c
-        kept = self._tallies.get(key)
-        if kept is not None and kept[1] == content:
-            newer = c.seq > kept[0]
-            if conn.scalar(select(c.seq).where(c.action == "retract", newer).limit(1)) is None:
-                counts = dict(kept[2])
-                for value, n in _count(conn, column, [*conditions, newer], roles, few=True).items():
-                    counts[value] = counts.get(value, 0) + n
-                self._tallies[key] = (head, content, counts)
-                return dict(counts)
-        counts = _count(conn, column, conditions, roles, few=False)
-        if len(self._tallies) >= _TALLIES:
-            self._tallies.clear()
-        self._tallies[key] = (head, content, counts)
-        return dict(counts)
-
 
 def _to_retract(since: Sequence[tuple[int, int | None, bool]]) -> list[int]:
     """Choose which of the newest records to take back, newest first, so that nothing of them counts.
@@ -339,62 +204,6 @@ def _to_retract(since: Sequence[tuple[int, int | None, bool]]) -> list[int]:
     return wanted
 
 
-def _window(since: datetime | None = None, after_seq: int = 0, reviewer: str | None = None) -> list[Any]:
-    c = s.decisions.c
-    conditions: list[Any] = []
-    if since is not None:
-        conditions.append(c.at >= to_micros(since))
-    if after_seq > 0:
-        conditions.append(c.seq > after_seq)
-    if reviewer is not None:
-        conditions.append(c.reviewer == reviewer)
-    return conditions
-
-
-def _stands() -> Any:
-    return exists().where(s.standing.c.seq == s.decisions.c.seq)
-
-
-def _fallen() -> Any:
-    """Not standing, read from the retracts that stand: there are far fewer than decisions."""
-    r = s.decisions.alias("r")
-    stands = exists().where(s.standing.c.seq == r.c.seq)
-    return s.decisions.c.seq.in_(select(r.c.retracts).where(r.c.retracts.is_not(None), stands))
-
-
-def _said(action: Any) -> Any:
-    """All but retracts."""
-    return _as_is(action) != "retract"
-
-
-def _as_is(column: Any) -> Any:
-    """Keep a condition or a grouping from choosing the index, which then would be read whole."""
-    return column + 0 if column.type.python_type is int else column.concat("")
-
-
-def _count(
-    conn: Connection, column: Any, conditions: Sequence[Any], roles: Collection[Role] | None, *, few: bool
-) -> dict[Any, int]:
-    """Count what stands by a column, of `few` records or of all."""
-    c, d = s.decisions.c, s.documents.c
-    conditions = list(conditions)
-    if roles is not None:
-        wanted = d.role.in_(sorted(set(roles)))
-        if few:
-            conditions.append(exists().where(d.num == c.document_num, wanted))
-        else:  # gathered once, from the index of roles
-            conditions.append(_as_is(c.document_num).in_(select(d.num).where(wanted)))
-    key = _as_is(column).label("key")
-    if few:
-        statement = select(key, func.count()).where(*conditions, _stands()).group_by(key)
-        return {value: int(n) for value, n in conn.execute(statement)}
-    every = select(column, func.count()).where(*conditions).group_by(column)
-    counts = {value: int(n) for value, n in conn.execute(every)}
-    for value, n in conn.execute(select(key, func.count()).where(*conditions, _fallen()).group_by(key)):
-        counts[value] -= int(n)
-    return {value: n for value, n in counts.items() if n}
-
-
 def _n_matching(conn: Connection, conditions: Sequence[Any], standing: bool | None, *, few: bool) -> int:
     """Count decisions, of `few` records or of all."""
 
@@ -404,6 +213,6 @@ def _n_matching(conn: Connection, conditions: Sequence[Any], standing: bool | No
     if standing is None:
         return n()
     if few:
-        return n(_stands() if standing else ~_stands())
-    fallen = n(_fallen())
+        return n(that_stands() if standing else ~that_stands())
+    fallen = n(that_fell())
     return n() - fallen if standing else fallen

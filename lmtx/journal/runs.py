@@ -41,10 +41,10 @@ class Runs(Store):
             }
             tx.conn.execute(insert(s.run_records), [row])
 
-    def runs(self) -> list[Run]:
-        """List all runs, the newest first."""
+    def runs(self, limit: int | None = None) -> list[Run]:
+        """List runs, the newest first: at most `limit`, or all."""
         with self._read() as conn:
-            return _runs(conn)
+            return _runs(conn, limit=limit)
 
     def run(self, id: str) -> Run:
         """Return a run by id.
@@ -204,13 +204,14 @@ def _promoted(conn: Connection) -> str | None:
     return conn.scalar(select(c.run_id).order_by(c.seq.desc()).limit(1))
 
 
-def _runs(conn: Connection, *conditions: Any) -> list[Run]:
+def _runs(conn: Connection, *conditions: Any, limit: int | None = None) -> list[Run]:
     c = s.run_records.c
     newest = select(func.max(c.seq)).group_by(c.id)
     rows = conn.execute(
         select(c.id, c.created, c.kind, c.config, c.fingerprint, c.folder, c.metrics, c.note)
         .where(c.seq.in_(newest), *conditions)
         .order_by(c.created.desc(), c.seq.desc())
+        .limit(limit)
     ).all()
     promoted = _promoted(conn)
     return [

@@ -13,7 +13,7 @@ from lmtx.errors import NothingToDoError
 from lmtx.shortlist import LexicalIndex, hub_correction, row_blocks, row_standardised, top_k
 from lmtx.student import Adapter
 from lmtx.tagger.calibration import Calibration
-from lmtx.tagger.inputs import Findings, HeldOut, TrainingInputs
+from lmtx.tagger.inputs import Findings, HeldOut, TeacherKind, TrainingInputs
 from lmtx.tagger.ridge import COMPLETED_WEIGHT, MAX_LANDMARKS, KernelRidge
 from lmtx.tagger.tagger import FIXED_WEIGHTS, Tagger, TextRows
 from lmtx.tagger.terms import TermVectors
@@ -35,6 +35,16 @@ MAX_VALIDATED = 1_000
 
 FEW_DOCUMENTS = 200
 """The learned parts have half their fixed weight with this many documents judged by the evidence teacher."""
+
+BESIDE: Mapping[TeacherKind, Weights] = {
+    "evidence": {"reviewed": 0.25},
+    "teacher": {"reviewed": 0.05},
+    "none": {"student": 0.3, "ridge": 1.0},
+}
+"""What stands beside the fixed weights where documents are completed, to draw cross-validated weights to.
+
+Chosen on train documents that took no part in training, answered by the simulated reviewer.
+"""
 
 _MAX_SCORES = 25_000_000  # cross-validated scores of one part that are held at once (100 MB)
 _TOP_A_PART = 30
@@ -159,9 +169,11 @@ class _Ridges:
             return
         if out is None or len(done) == len(rows):  # then both would be the same
             return
+        # Words of their own: what is rare among all documents would drown what few documents can teach.
+        terms, term_rows = TermVectors.fit([inputs.texts[i] for i in rows[done]], lexical.tokenizer)
         self.reviewed, self.left_out["reviewed"] = KernelRidge.fit(
             terms,
-            term_rows[done],
+            term_rows,
             vectors[done],
             wanted[done],
             np.ones(len(done), dtype=np.float32),
@@ -217,7 +229,7 @@ def _weigh(
     parts = tuple(p for p in PARTS if p not in missing)
     fixed = normalised({p: w for p, w in FIXED_WEIGHTS[kind].items() if p in parts})
     if len(validated):
-        prior = fixed if kind != "none" else normalised({**fixed, "student": 0.3, "ridge": 1.0})
+        prior = normalised({p: w for p, w in {**fixed, **BESIDE[kind]}.items() if p in parts})
         cross = _validation_scores(tagger, inputs, validated, progress)
         candidates = gather(
             tagger,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ class KernelRidge:
             raise NothingToDoError("Kernel ridge: no wanted pair among its documents. Judge or review some.")
         targets = wanted[:, labels]
         n = len(vectors)
-        system = _kernel(term_rows, vectors, term_rows, vectors)
+        system = _kernel(term_rows, vectors, _across(term_rows), vectors)
         system[np.diag_indices(n)] += RIDGE / np.asarray(weight, dtype=np.float32)
         factor = linalg.cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
         left_out = None
@@ -186,6 +187,11 @@ class KernelRidge:
             out[some] = own[at, column] - solved[at, column] / self.inverse_diagonal[at]
         return out
 
+    @cached_property
+    def _words(self) -> sparse.csr_matrix:
+        """`term_rows` by word; made once, for one document it would take as long as its scores."""
+        return _across(self.term_rows)
+
     def scores(self, texts: list[str], doc_vectors: FloatArray) -> FloatArray:
         """Scores of all labels, float32 (n_docs, n_labels); pass a block of documents at a time."""
         out = np.zeros((len(texts), self.n_labels), dtype=np.float32)
@@ -194,7 +200,7 @@ class KernelRidge:
 
     def known_scores(self, term_rows: sparse.csr_matrix, doc_vectors: FloatArray) -> FloatArray:
         """Scores of the labels in `labels` alone, float32 (n_docs, n_known)."""
-        kernel = _kernel(term_rows, doc_vectors, self.term_rows, self.vectors)
+        kernel = _kernel(term_rows, doc_vectors, self._words, self.vectors)
         if self.coefficients is not None:
             return np.asarray(kernel @ self.coefficients, dtype=np.float32)
         assert self.inverse is not None
@@ -216,7 +222,7 @@ class KernelRidge:
             assert self.targets is not None
             column = self.inverse @ self.targets[:, position].toarray().ravel()
         row = self.terms.transform([text])
-        per_word = TERM_SHARE * (self.term_rows[:, row.indices].T @ column) * row.data
+        per_word = TERM_SHARE * (self._words[row.indices] @ column) * row.data
         found = [(self.terms.words[t], float(v)) for t, v in zip(row.indices, per_word, strict=True)]
         return sorted(found, key=lambda pair: -pair[1])
 
@@ -288,15 +294,19 @@ def _left_out(factor: tuple[FloatArray, bool], targets: sparse.csr_matrix, rows:
     return np.asarray(targets[rows].toarray() - own / diagonal[:, None], dtype=np.float32)
 
 
+def _across(term_rows: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Transpose, csr (n_words, n_documents)."""
+    return term_rows.T.tocsr()
+
+
 def _kernel(
-    term_rows: sparse.csr_matrix, vectors: FloatArray, other_rows: sparse.csr_matrix, other: FloatArray
+    term_rows: sparse.csr_matrix, vectors: FloatArray, other_words: sparse.csr_matrix, other: FloatArray
 ) -> FloatArray:
-    """Joint kernel, float32 (n, n_landmarks)."""
+    """Joint kernel, float32 (n, n_landmarks); `other_words` are the landmarks' rows, transposed."""
     kernel = np.asarray((1 - TERM_SHARE) * (vectors @ other.T) + CONSTANT, dtype=np.float32)
     # A row block at a time: the sparse product is nearly full, so its indices would cost as much again.
-    transposed = other_rows.T.tocsr()
     for start in range(0, len(kernel), 1024):
-        kernel[start : start + 1024] += TERM_SHARE * (term_rows[start : start + 1024] @ transposed).toarray()
+        kernel[start : start + 1024] += TERM_SHARE * (term_rows[start : start + 1024] @ other_words).toarray()
     return kernel
 
 

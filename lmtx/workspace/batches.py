@@ -47,7 +47,7 @@ def label_batch(parts: Parts, label_id: str, page: int, page_size: int, like: st
 
 def labels_to_review(parts: Parts, limit: int, query: str) -> list[tuple[Label, int]]:
     """See `Workspace.labels_to_review`."""
-    moment = int(time.monotonic() // _FRESH_S)  # counting takes some milliseconds a label
+    moment = int(time.monotonic() // _FRESH_S)  # counting reads all that is proposed for the labels
     found: list[tuple[Label, int]] = parts.kept(
         "labels to review", (limit, query, moment), lambda: _labels_to_review(parts, limit, query)
     )
@@ -56,13 +56,10 @@ def labels_to_review(parts: Parts, limit: int, query: str) -> list[tuple[Label, 
 
 def _labels_to_review(parts: Parts, limit: int, query: str) -> list[tuple[Label, int]]:
     labels = parts.labels_by_id()
-    found = []
     # The label's own count has documents that somebody completed too: it is the greatest it can be.
-    for row in parts.journal.labels_page(query=query, sort="proposed", descending=True, page_size=limit):
-        n = parts.journal.undecided_documents(row.id, 0, 1).total if row.n_proposed else 0
-        if n and row.id in labels:
-            found.append((labels[row.id], n))
-    return sorted(found, key=lambda pair: -pair[1])
+    rows = parts.journal.labels_page(query=query, sort="proposed", descending=True, page_size=limit)
+    counts = parts.journal.undecided_counts(row.id for row in rows if row.n_proposed and row.id in labels)
+    return sorted(((labels[x], n) for x, n in counts.items() if n), key=lambda pair: -pair[1])
 
 
 def _rows(parts: Parts, label: Label, ids: Sequence[str]) -> list[BatchRow]:

@@ -215,7 +215,7 @@ class ReviewMethods:
         return self._parts.journal.decision_seq_at(moment)
 
     def rejection_reasons(self, label_id: str) -> dict[str, int]:
-        """Standing rejections of a label by reason, "" where none was given."""
+        """Rejected pairs of a label by the reason given last, "" where there is none."""
         return self._parts.journal.rejection_reasons(label_id)
 
     def review_stats(self, reviewer: str) -> dict[str, float]:

@@ -73,7 +73,10 @@ class Standing:
                 if document_id in self._watched:
                     self._decided.add((document_id, label_id))
                 if row.seq > self._counted:
-                    self._counts[row.policy] += 1
+                    if row.reason or row.note:  # it may add that alone, which only the journal can tell
+                        self.counts_are_old = True
+                    else:
+                        self._counts[row.policy] += 1
         if retracts:
             self._look_up(retracts)
 

@@ -60,7 +60,7 @@ def _n_failed(parts: Parts, newest: Run | None) -> int:
 
 
 def _newest_run(parts: Parts) -> Run | None:
-    runs = parts.journal.runs()
+    runs = parts.journal.runs(limit=1)
     return runs[0] if runs else None
 
 
@@ -78,7 +78,7 @@ def _learned_until(parts: Parts, run: Run | None) -> int:
 def gains(parts: Parts) -> list[Gain]:
     """See `Workspace.gains`."""
     promoted = {run_id for run_id, _ in parts.journal.promotions()}
-    return [_gain(run, run.id in promoted) for run in parts.journal.runs()[:_MOST_GAINS][::-1]]
+    return [_gain(run, run.id in promoted) for run in parts.journal.runs(limit=_MOST_GAINS)[::-1]]
 
 
 def _gain(run: Run, promoted: bool) -> Gain:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import random
 import shutil
 import threading
 import time
@@ -717,17 +718,114 @@ def test_the_number_at_a_moment(filled: Journal) -> None:
 def test_reasons_of_a_label_count_what_stands(filled: Journal) -> None:
     seqs = filled.append_decisions(
         [
-            *(reject(f"d{i}", "law", reason="off_topic") for i in range(3)),
-            reject("d3", "law", reason="unclear"),
+            reject("d0", "law", reason="unclear"),
+            reject("d1", "law", reason="off_topic"),
+            reject("d2", "law", reason="off_topic"),
             reject("d3", "law"),
             reject("d0", "energy", reason="bad_text"),
-            accept("d1", "law"),
+            accept("d1", "food"),
         ]
     )
-    filled.append_decisions([retract(seqs[0])])
     assert filled.rejection_reasons("law") == {"off_topic": 2, "": 1, "unclear": 1}
     assert list(filled.rejection_reasons("law")) == ["off_topic", "", "unclear"]
+    filled.append_decisions([retract(seqs[0])])
+    assert filled.rejection_reasons("law") == {"off_topic": 2, "": 1}
     assert filled.rejection_reasons("nope") == {}
+
+
+def test_of_a_pair_the_newest_reason_counts(filled: Journal) -> None:
+    seqs = filled.append_decisions(
+        [
+            reject("d0", "law"),
+            reject("d0", "law", reason="off_topic"),
+            reject("d1", "law", "bob", reason="unclear"),
+            accept("d1", "law"),
+            reject("d2", "law", reason="unclear"),
+            reject("d2", "law", "bob"),
+        ]
+    )
+    assert filled.rejection_reasons("law") == {"": 1, "off_topic": 1}
+    filled.append_decisions([retract(seqs[1]), retract(seqs[3]), retract(seqs[5])])
+    assert filled.rejection_reasons("law") == {"unclear": 2, "": 1}
+    filled.delete_documents(["d2"])
+    assert filled.rejection_reasons("law") == {"": 1, "unclear": 1}
+
+
+def test_a_reason_or_a_note_decides_nothing_a_second_time(filled: Journal) -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    (first, _) = filled.append_decisions([reject("d0", "law", at=noon), accept("d1", "law", "bob", at=noon)])
+    head = filled.head_seq()
+    late = noon + timedelta(hours=1)
+    (why, *_) = filled.append_decisions(
+        [
+            reject("d0", "law", reason="unclear", at=late),
+            reject("d0", "law", reason="off_topic", at=late),
+            accept("d1", "law", "bob", note="see the title", at=late),
+        ]
+    )
+
+    def counts(**more: object) -> tuple[dict[str, int], ...]:
+        return tuple(filled.decision_counts(by, **more) for by in ("action", "label", "reviewer"))  # type: ignore[arg-type]
+
+    once = ({"reject": 1, "accept": 1}, {"law": 2}, {"ann": 1, "bob": 1})
+    assert counts() == once
+    assert counts(after_seq=head) == counts(since=late) == ({}, {}, {})
+    assert counts(roles=["train"]) == once
+    assert (filled.n_training_decisions(), filled.n_training_decisions(head)) == (2, 0)
+    assert filled.decision_counts("action", records=True) == {"reject": 3, "accept": 2}
+    assert filled.decision_counts("action", records=True, after_seq=head) == {"reject": 2, "accept": 1}
+    # Of another reviewer, or after somebody said otherwise, it is a word of its own.
+    (bobs,) = filled.append_decisions([reject("d0", "law", "bob", reason="unclear")])
+    assert filled.n_training_decisions() == 3
+    (otherwise, _) = filled.append_decisions(
+        [accept("d0", "law", "bob"), reject("d0", "law", reason="off_topic")]
+    )
+    assert (filled.n_training_decisions(), filled.n_training_decisions(bobs)) == (5, 2)
+    filled.append_decisions([retract(otherwise)])  # so the reason only added to what stood
+    assert filled.n_training_decisions() == 3
+    # The first taken back: what added to it is what was said.
+    filled.append_decisions([retract(first)])
+    assert counts() == ({"reject": 2, "accept": 1}, {"law": 3}, {"ann": 1, "bob": 2})
+    assert filled.n_training_decisions(head) == 2
+    filled.append_decisions([retract(why)])
+    assert filled.decision_counts("reviewer") == {"ann": 1, "bob": 2}
+
+
+def counted(journal: Journal) -> dict[str, int]:
+    """Standing accepts and rejects by reviewer, told from the record one by one."""
+    found: dict[str, int] = {}
+    said: dict[tuple[str, str | None], list[Decision]] = {}
+    for d in journal.decisions(standing=True, limit=None):
+        if d.action not in ("accept", "reject"):
+            continue
+        before = said.setdefault((d.document_id, d.label_id), [])
+        same = []
+        for earlier in reversed(before):
+            if earlier.action != d.action:
+                break
+            same.append(earlier.reviewer)
+        if not (d.reason or d.note) or d.reviewer not in same:
+            found[d.reviewer] = found.get(d.reviewer, 0) + 1
+        before.append(d)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_said_and_taken_back_is_counted_once(filled: Journal, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(60):
+        standing = filled.decisions(standing=True, limit=None)
+        if standing and rng.random() < 0.25:
+            filled.append_decisions([retract(rng.choice(standing).seq)])
+        else:
+            action = rng.choice(["accept", "reject"])
+            reason = rng.choice(["", "unclear"]) if action == "reject" else ""
+            said = Decision(
+                rng.choice(["d0", "d1"]), "law", action, rng.choice(["ann", "bob"]),  # type: ignore[arg-type]
+                reason=reason, note=rng.choice(["", "a note"]),
+            )  # fmt: skip
+            filled.append_decisions([said])
+        assert filled.decision_counts("reviewer") == counted(filled)
 
 
 def test_counts_of_decisions(filled: Journal) -> None:
@@ -767,11 +865,20 @@ def test_counts_of_decisions(filled: Journal) -> None:
 def test_counts_that_are_kept_follow_all_that_happens(filled: Journal, url: str) -> None:
     """Counts over all decisions are added to, and made anew after an undo or a change of the documents."""
     other = Journal(url)
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
     def check() -> None:
         fresh = Journal(url)
         for by in ("policy", "reviewer", "label", "action"):
-            for more in ({}, {"reviewer": "ann"}, {"roles": ["test"]}, {"roles": ["train", "test"]}):
+            for more in (
+                {},
+                {"reviewer": "ann"},
+                {"roles": ["test"]},
+                {"roles": ["train", "test"]},
+                {"since": noon},
+                {"since": noon, "reviewer": "ann"},
+                {"records": True},
+            ):
                 assert filled.decision_counts(by, **more) == fresh.decision_counts(by, **more)  # type: ignore[arg-type]
         assert filled.n_training_decisions() == fresh.n_training_decisions()
         fresh.close()
@@ -784,13 +891,18 @@ def test_counts_that_are_kept_follow_all_that_happens(filled: Journal, url: str)
     )
     check()
     assert filled.decision_counts("policy") == {"a": 1, "b": 1}
+    other.append_decisions([accept("d0", "food", at=noon - timedelta(days=1), policy="a")])  # imported
+    other.append_decisions([reject("d3", "energy", "bob", policy="b", reason="unclear")])
+    check()
+    assert filled.decision_counts("policy") == {"a": 2, "b": 1}
+    assert filled.decision_counts("policy", since=noon) == {"a": 1, "b": 1}
     other.append_decisions([accept("d1", "law"), retract(first)])
     check()
     other.append_decisions([accept("d2", "law")])
     check()
     other.put_documents([replace(DOCUMENTS[3], split="train")], role_of)
     check()
-    assert filled.decision_counts("action", roles=["train"]) == {"accept": 2, "reject": 1, "complete": 1}
+    assert filled.decision_counts("action", roles=["train"]) == {"accept": 3, "reject": 1, "complete": 1}
     other.restore(0, "ann")
     check()
     assert filled.decision_counts("policy") == {}
@@ -835,6 +947,30 @@ def test_undecided_documents_of_a_label(journal: Journal) -> None:
     assert page.total == 5
     assert journal.undecided_documents("law", page=1, page_size=4).items == [("d2", "yes", None)]
     assert journal.undecided_documents("nope").total == 0
+
+
+def test_undecided_documents_of_many_labels_are_counted_at_once(journal: Journal) -> None:
+    documents = [Document(f"d{i}", "", f"text {i}") for i in range(40)]
+    roles: tuple[Role, ...] = ("train", "held_out", "reserve", "test")
+    journal.put_documents(documents, lambda d: roles[int(d.id[1:]) % 4])
+    labels = [Label(f"l{i}", f"name {i}") for i in range(600)]
+    journal.put_labels(labels)
+    rng = random.Random(3)
+    journal.append_judgments(
+        [
+            Judgment(d.id, x.id, rng.choice(["yes", "yes", "no"]), 0.5, "t", d.hash, x.hash)  # type: ignore[arg-type]
+            for d in documents
+            for x in labels[:: rng.randint(1, 9)]
+        ]
+    )
+    journal.append_decisions(
+        [reject("d0", "l0"), accept("d1", "l0"), Decision("d4", None, "complete", "ann")]
+    )
+    journal.delete_documents(["d8"])
+    ids = [x.id for x in labels] + ["nope"]
+    assert journal.undecided_counts(ids) == {x: journal.undecided_documents(x).total for x in ids}
+    assert sum(journal.undecided_counts(ids).values()) > 600
+    assert journal.undecided_counts([]) == {}
 
 
 def test_what_stands_of_documents(filled: Journal) -> None:
@@ -1085,6 +1221,7 @@ def test_runs_and_promotions(journal: Journal) -> None:
     assert journal.promoted() is None
     journal.put_run(run("r1"))
     journal.put_run(run("r2", note="second"))
+    assert [r.id for r in journal.runs(limit=1)] == ["r2"]
     assert [r.id for r in journal.runs()] == ["r2", "r1"]
     journal.promote("r2")
     journal.promote("r1")  # roll back

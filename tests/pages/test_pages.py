@@ -217,3 +217,13 @@ def test_hostile_titles_stay_words(full: Path, open_page: Open) -> None:
     assert not at.exception
     for shown in (text_of(at), text_of(open_page("teacher"))):
         assert "<script>window.hit" not in shown
+
+
+def test_what_was_found_can_be_reviewed(full: Path, open_page: Open) -> None:
+    at = open_page("corpus")
+    assert not any(b.key == "corpus_review" for b in at.button)
+    at.text_input(key="corpus_query").set_value("harbour").run()
+    at.button(key="corpus_review").click().run()
+    assert not at.exception
+    assert at.title[0].value == "Review"
+    assert at.query_params["query"] in ("harbour", ["harbour"])

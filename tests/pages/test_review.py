@@ -374,6 +374,31 @@ def test_history_filters_and_goes_back(full: Path, open_page: Open) -> None:
     assert len(at.dataframe[0].value) > 3
 
 
+def test_history_takes_back_a_batch_and_says_how_much(full: Path) -> None:
+    from app import reviewing_history, state
+
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        before = workspace.journal.head_seq()
+        label, _ = workspace.labels_to_review(1)[0]
+        (one, two, three) = (row.document_id for row in workspace.label_batch(label.id).rows[:3])
+        workspace.decide([Decision(x, label.id, "reject", "Bo", "bulk", batch="many") for x in (one, two)])
+        first = workspace.journal.head_seq()
+        workspace.decide([Decision(three, label.id, "reject", "Bo", "default")])
+        workspace.decide([Decision(three, label.id, "reject", "Bo", "default", reason="unclear")])
+        # A reason is a record of its own: going back takes it back though it decides nothing anew.
+        assert reviewing_history.taken_back_by(workspace, first + 1, None) == 1
+        assert reviewing_history.taken_back_by(workspace, first, "Bo") == 2
+        assert reviewing_history.taken_back_by(workspace, first, "Ann") == 0
+        reviewing_history.undo_batch(workspace, "many")
+        assert state.REVIEW_SAVED.get() == "Saved: 2 decisions of one batch taken back"
+        left = workspace.journal.decisions(after_seq=before, standing=True)
+        assert [d.document_id for d in left if d.action == "reject"] == [three, three]
+        reviewing_history.undo_batch(workspace, "many")
+        assert "nothing of it stood any more" in state.REVIEW_SAVED.get()
+        reviewing_history.undo_batch(workspace, "")  # the whole record is no batch
+        assert "no batch was named" in state.REVIEW_ERROR.get()
+
+
 # ---- progress and help ----------------------------------------------------------------------------
 
 

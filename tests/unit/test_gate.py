@@ -90,7 +90,7 @@ def test_the_more_the_new_documents_surprise_the_more_the_old_ones_must_speak_fo
     assert found.surprise is not None
     assert found.surprise < -4
     assert "40 documents completed since are unlike those before" in found.message
-    much = {f"d{i}": min(1.0, KNOWN[i] + gain[i] + 3 * se) for i in range(50)}
+    much = {f"d{i}": min(1.0, KNOWN[i] + gain[i] + 5 * se) for i in range(50)}
     assert answer(Completed(ours.truth, much | fresh.quality), Before(None, [old], in_use)).passed
 
 
@@ -108,13 +108,30 @@ def test_documents_that_a_teacher_judged_may_be_ranked_too_well_by_the_run_in_us
     assert not answer(all_right, Before(None, [old], seen)).passed
 
 
+def test_a_dozen_lucky_documents_do_not_shut_out_what_is_learned_afterwards() -> None:
+    lucky = completed([0.96] * 11)
+    fresh = completed(np.clip(RNG.normal(0.84, 0.2, 40), 0, 1).tolist(), first=11)
+    in_use = {i: q - 0.05 for i, q in fresh.quality.items()}
+    ours = Completed(
+        lucky.truth | fresh.truth, dict.fromkeys(lucky.quality, 0.92) | fresh.quality
+    )  # a little less on the few, more on the many
+    found = answer(ours, Before(None, [lucky], in_use))
+    assert found.surprise is not None
+    assert -2.5 < found.surprise < 0
+    assert found.passed
+    worse = Completed(ours.truth, ours.quality | {i: q - 0.1 for i, q in fresh.quality.items()})
+    assert not answer(worse, Before(None, [lucky], in_use)).passed
+    other = {i: 0.1 for i in fresh.quality}  # nothing like what was completed before
+    assert not answer(ours, Before(None, [lucky], other)).passed
+
+
 def test_small_losses_do_not_add_up() -> None:
     noise = RNG.normal(0, 0.1, 50)
     noise -= noise.mean()
     se = float(noise.std(ddof=1) / np.sqrt(50))
     first = completed(KNOWN)
-    second = completed((np.array(KNOWN) - 0.8 * se).tolist())
-    third = completed((np.array(KNOWN) + noise - 1.6 * se).tolist())
+    second = completed((np.array(KNOWN) - 1.4 * se).tolist())
+    third = completed((np.array(KNOWN) + noise - 2.2 * se).tolist())
     assert answer(third, Before(None, [second])).passed
     refused = answer(third, Before(None, [second, first]))
     assert not refused.passed

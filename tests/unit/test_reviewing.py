@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from lmtx.errors import InputError, NotFoundError
 from lmtx.review import MIX, Scope, Unit, is_blind, pair_number, permanent_number, take_turns
@@ -15,6 +17,7 @@ from lmtx.types import Action, Decision
 from lmtx.workspace import Workspace
 from lmtx.workspace.drawing import Drawn, draw
 from lmtx.workspace.queues import Queues, queues_of
+from lmtx.workspace.standing import Standing
 
 POLICIES = ("default", "uncertain", "disagreement", "teacher_errors", "rare", "unseen", "mix", "audit")
 SCORED = ("uncertain", "disagreement", "teacher_errors", "rare")
@@ -332,6 +335,45 @@ def test_a_scope_of_a_label_gives_its_pairs_alone(ready: Workspace) -> None:
     for item in ready.next_documents("uncertain", n=2, scope=scope):
         assert label.id in {c.label_id for c in item.candidates}
     assert n == len(proposed)
+
+
+def test_the_labels_to_review_are_counted_in_one_question(ready: Workspace) -> None:
+    journal = ready.journal
+    (label, n), *_ = ready.labels_to_review(50)
+    document = journal.undecided_documents(label.id, 0, 1).items[0][0]
+    ready.complete(document, "Ada")  # which leaves the label's own count as it was
+    asked: list[str] = []
+
+    @event.listens_for(journal._engine, "before_cursor_execute")
+    def note(conn, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
+        if "FROM pairs" in statement:
+            asked.append(statement)
+
+    found = ready.labels_to_review(49)
+    event.remove(journal._engine, "before_cursor_execute", note)
+    assert len(asked) == 1
+    assert len(found) > 10
+    assert {x.id: m for x, m in found} == {
+        x.id: journal.undecided_documents(x.id, 0, 1).total for x, _ in found
+    }
+    assert {x.id: m for x, m in found}[label.id] == n - 1
+    assert [m for _, m in found] == sorted((m for _, m in found), reverse=True)
+
+
+def test_a_reason_is_no_second_decision_of_the_audit(ready: Workspace) -> None:
+    standing = Standing(ready.journal)
+    before = standing.counts()
+    document, label = ready.journal.document_ids("reserve")[0], ready.journal.labels()[0].id
+    said = Decision(document, label, "reject", "Ada", policy="audit")
+    ready.decide([said])
+    standing.follow()
+    assert standing.counts() == (before[0] + 1, before[1] + 1)
+    assert not standing.counts_are_old
+    ready.decide([replace(said, reason="unclear")])
+    standing.follow()
+    assert standing.counts_are_old  # whether it says something new only the journal can tell
+    standing.count_again(ready.journal.head_seq(), ready.journal.decision_counts("policy"))
+    assert standing.counts() == (before[0] + 1, before[1] + 1)
 
 
 # ---- pairs ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from lmtx.quality.reviews import half_width, reviews_needed
 from lmtx.types import Decision, Run, now
@@ -200,6 +201,26 @@ def test_looking_is_cheap(reviewed: Workspace, monkeypatch: pytest.MonkeyPatch) 
     reviewed.review_progress()
     assert len(reviewed.gains()) == 2
     reviewed.undo("eve")
+
+
+def test_only_the_runs_that_are_shown_are_read(reviewed: Workspace) -> None:
+    """Each has its metrics: a click must not read those of every training there was."""
+    for _ in range(60):
+        put_run(reviewed, n_decisions=1)
+    asked: list[int] = []
+
+    @event.listens_for(reviewed.journal._engine, "before_cursor_execute")
+    def note(conn, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
+        if "FROM run_records" in statement:
+            asked.append(len(conn.connection.cursor().execute(statement, parameters).fetchall()))
+
+    try:
+        reviewed.learning_state()
+        assert asked == [1]
+        reviewed.gains()
+        assert asked == [1, 50]
+    finally:
+        event.remove(reviewed.journal._engine, "before_cursor_execute", note)
 
 
 def test_many_runs_make_no_long_list(reviewed: Workspace) -> None:

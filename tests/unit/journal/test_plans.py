@@ -77,6 +77,8 @@ def journal(tmp_path: Path) -> Journal:
         lambda j: j.n_training_decisions(1),
         lambda j: j.n_steps("ann", now()),
         lambda j: j.undecided_documents("l1"),
+        lambda j: j.undecided_counts(["l1", "l2"]),
+        lambda j: j.n_completed(),
         lambda j: j.restore(1, "ann"),
     ],
 )
@@ -113,3 +115,32 @@ def test_counting_since_a_moment_reads_only_what_is_newer(journal: Journal) -> N
     for i, (statement, plan) in enumerate(statements):
         index = "decisions_reviewer_at (reviewer=? AND at>?)" if i % 2 else "decisions_at (at>?)"
         assert any(step.endswith(f"INDEX {index}") for step in plan), f"{statement}\n{plan}"
+
+
+def test_what_was_explained_is_found_by_its_own_index(journal: Journal) -> None:
+    """A count looks for repeated decisions among the few with a reason or a note, and at each one's pair."""
+    plans: list[list[str]] = []
+
+    @event.listens_for(journal._engine, "before_cursor_execute")
+    def note(conn, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
+        if "new_.reason" in statement:
+            rows = conn.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            plans.append([row[3] for row in rows])
+
+    journal.decision_counts("policy")
+    journal.decision_counts("policy")  # what is newer than the first
+    journal.decision_counts("action", since=now(), reviewer="ann")
+    journal.n_training_decisions(1)
+    assert len(plans) == 4
+    for plan in plans:
+        assert any(step.startswith("SEARCH new_ USING INDEX decisions_explained (seq>?)") for step in plan)
+        assert any("before_ USING INDEX decisions_pair (document_num=? AND label_num=?" in x for x in plan)
+        assert any("other_ USING INDEX decisions_pair (document_num=? AND label_num=?" in x for x in plan)
+
+
+def test_completed_documents_are_counted_without_reading_them(journal: Journal) -> None:
+    with journal._read() as conn:
+        plan = conn.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT count(*) FROM documents WHERE completed = 1 AND live = 1"
+        ).all()
+    assert "COVERING INDEX documents_done" in plan[0][3]

@@ -240,6 +240,8 @@ def test_a_journal_of_the_second_version_keeps_its_decisions(
                 row,
             )
         conn.executemany("INSERT INTO standing VALUES (?)", [(1,), (3,), (4,)])
+        pair = {"document_num": 1, "label_num": 1, "state": 1, "decision": 1, "decision_seq": 1}
+        conn.execute(f"INSERT INTO pairs ({', '.join(pair)}) VALUES (1, 1, 1, 1, 1)")
         conn.execute("INSERT INTO counters VALUES ('decisions', 4)")
     journal = Journal(url)
     found = journal.decisions()

@@ -81,6 +81,29 @@ def test_both_forms_score_alike(tmp_path: Path) -> None:
         np.testing.assert_allclose(loaded.scores(texts, vectors), ridge.scores(texts, vectors), atol=5e-3)
 
 
+@pytest.mark.parametrize("n_labels", [6, 50])
+def test_what_is_kept_for_scoring_changes_no_score_and_no_file(tmp_path: Path, n_labels: int) -> None:
+    texts, vectors, wanted, weight = case(n_labels=n_labels)
+    terms, rows = TermVectors.fit(texts, Tokenizer())
+    ridge, _ = KernelRidge.fit(terms, rows, vectors, wanted, weight)
+    ridge.save(tmp_path / "before")
+    first = ridge.scores(texts[:3], vectors[:3])
+    kept = ridge._words
+    again = ridge.scores(texts[:3], vectors[:3])
+    assert ridge._words is kept  # not transposed anew for every document
+    assert np.array_equal(first, again)
+    # By the documents' rows themselves, without what is kept.
+    products = terms.transform(texts[:3]) @ rows.T
+    kernel = 0.5 * (vectors[:3] @ vectors.T) + 1 + 0.5 * products.toarray()
+    solved = ridge.coefficients if ridge.targets is None else ridge.inverse @ ridge.targets
+    np.testing.assert_allclose(first[:, ridge.labels], kernel @ solved, atol=1e-5)
+    ridge.save(tmp_path / "after")
+    for name in ("ridge.npz", "terms.npz"):
+        before, after = np.load(tmp_path / "before" / name), np.load(tmp_path / "after" / name)
+        assert before.files == after.files
+        assert all(np.array_equal(before[x], after[x]) for x in before.files)
+
+
 def test_labels_nobody_wants_score_zero() -> None:
     texts, vectors, wanted, weight = case()
     terms, rows = TermVectors.fit(texts, Tokenizer())
