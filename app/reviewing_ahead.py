@@ -14,6 +14,8 @@ T = TypeVar("T")
 AHEAD = 3
 """Items kept in hand."""
 _WAIT_S = 2.0
+_AFTER_S = 0.3
+"""The key that took an item is answered before more is fetched: both would slow each other down."""
 
 
 class Ahead(Generic[T]):
@@ -27,6 +29,7 @@ class Ahead(Generic[T]):
         self._queue: Hashable = None
         self._items: deque[T] = deque()
         self._busy = False
+        self._wanted = threading.Event()
 
     def take(
         self,
@@ -53,6 +56,7 @@ class Ahead(Generic[T]):
                 self._queue = queue
                 self._items.clear()
             elif self._busy and not self._items:  # on its way: asking twice would be slower
+                self._wanted.set()
                 self._changed.wait_for(lambda: not self._busy, timeout=_WAIT_S)
             while self._items:
                 item = self._items.popleft()
@@ -73,16 +77,18 @@ class Ahead(Generic[T]):
         ident: Callable[[T], Hashable],
         passed: Collection[Hashable],
     ) -> None:
-        """Fetch in the background until there is enough in hand; `passed` are ids that are open now."""
+        """Fetch in the background once half is used up; `passed` are ids that are open now."""
         with self._changed:
-            if self._busy or queue != self._queue or len(self._items) >= AHEAD:
+            if self._busy or queue != self._queue or 2 * len(self._items) > AHEAD:
                 return
             self._busy = True
+            self._wanted.clear()
             known = {*passed, *(ident(item) for item in self._items)}
             wanted = AHEAD - len(self._items)
 
         def work() -> None:
             found: list[T] = []
+            self._wanted.wait(_AFTER_S)
             try:
                 found = fetch(wanted, known)
             except LmtxError:

@@ -28,7 +28,8 @@ def draw(groups: Mapping[str, Sequence[StreamlitPage]]) -> None:
             if workspace is not None:
                 jobs.watch(workspace)
                 name = state.REVIEWER.get() or workspace.settings.reviewer
-                st.html(f'<div class="lx-foot">Reviewer: {escape(name or "no name yet, see Settings")}</div>')
+                who = name or "no name yet, set one in Review or Settings"
+                st.html(f'<div class="lx-foot">Reviewer: {escape(who)}</div>')
 
 
 def _picker() -> None:

@@ -102,7 +102,7 @@ def tour(page: Page) -> None:
     settle(page, 1)
     shoot(page, "review_label")
     visit(page, "Precision")
-    page.get_by_role("button", name="Audited documents").click()
+    page.get_by_text("Audited documents", exact=True).click()
     settle(page, 1.5)
     shoot(page, "precision_reviewed")
     visit(page, "Try it")

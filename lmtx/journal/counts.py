@@ -253,7 +253,7 @@ def that_stands(decisions: Any = s.decisions) -> Any:
 
 def _again(since: datetime | None = None, after_seq: int = 0) -> TextualSelect:
     """Numbers of standing accepts and rejects that only add a reason or a note to what was said before."""
-    moment = 0 if since is None else to_micros(since)
+    moment = -(2**62) if since is None else to_micros(since)
     return _AGAIN.bindparams(again_since=moment, again_after=after_seq).columns(s.decisions.c.seq)
 
 

@@ -18,6 +18,7 @@ SYNC_EVERY_S = 5.0
 _LOOK_FOR_VECTORS_S = 30.0
 # Beyond that many texts without a vector, the background leaves the encoding to a job.
 _ENCODE_IN_BACKGROUND = 64
+_PAUSE_S, _LATEST_S = 0.4, 3.0  # without a wake; and from the first one, at the latest
 
 
 class IndexKeeper:
@@ -47,6 +48,8 @@ class IndexKeeper:
         while not self._stop.is_set():
             woken = self._wake.wait(timeout=SYNC_EVERY_S)
             self._wake.clear()
+            if woken:
+                self._wait_for_a_pause()
             if self._stop.is_set():
                 return
             try:
@@ -64,6 +67,12 @@ class IndexKeeper:
                 _log.warning("search index: %s", error)
             except Exception:  # a thread must not die of one bad moment; the next look tries again
                 _log.exception("search index")
+
+    def _wait_for_a_pause(self) -> None:
+        """Let whoever decides key by key go on: the index's work would slow the next key down."""
+        until = time.monotonic() + _LATEST_S
+        while time.monotonic() < until and self._wake.wait(timeout=_PAUSE_S) and not self._stop.is_set():
+            self._wake.clear()
 
     def _busy(self) -> bool:
         """Whether a job runs: its thousands of judgments are taken over once, at its end."""

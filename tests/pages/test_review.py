@@ -460,3 +460,79 @@ def test_a_long_text_unfolds(full: Path, open_page: Open, tmp_path: Path) -> Non
     assert "folded · E shows all" in text_of(at)
     assert "number 100 of" not in text_of(at)
     assert "number 100 of" in press(at, "unfold_")
+
+
+def test_a_long_list_in_one_sentence_folds_to_what_there_is_room_for() -> None:
+    from app.widgets.review_text import ROOM, folded
+
+    members = [f"({n}) a member of the list that says something about number {n};" for n in range(60)]
+    text = "It directs somebody to do as follows: " + " ".join(members)
+    at = text.index("number 40")
+    spans = folded(text, [(at, at + 9)])
+    assert any(a <= at < b for a, b in spans)
+    assert sum(b - a for a, b in spans) <= ROOM
+
+
+# ---- what a new reviewer asks ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["document", "pair"])
+def test_what_is_kept_for_measuring_says_so(full: Path, open_page: Open, mode: str) -> None:
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        reserved, train = (workspace.journal.document_ids(x)[0] for x in ("reserve", "train"))
+    label = busiest(full)
+    text = text_of(open_page("review", mode=mode, document=reserved, label=label))
+    assert ">to measure<" in text
+    assert "to the next training, without this one" in text
+    text = text_of(open_page("review", mode=mode, document=train, label=label))
+    assert ">to measure<" not in text
+    assert "without this one" not in text
+
+
+def test_the_button_says_what_completing_does(full: Path, open_page: Open) -> None:
+    at = open_page("review")
+    assert button(at, "complete_").label == "Complete: none right"
+    press(at, "key_1_")
+    assert button(at, "complete_").label == "Complete: 1 right"
+
+
+def test_the_student_has_one_bar_in_all_ways_to_work() -> None:
+    from app.widgets.review import bars, strength
+
+    assert strength(0.4, 9.0) == 0.4
+    assert strength(None, None) is None
+    low, high = strength(None, 1.0), strength(None, 6.0)
+    assert low is not None
+    assert high is not None
+    assert 0 < low < high < 1
+    assert strength(None, -1.0) == 0
+    assert "no % yet" in bars(None, None, 1.0)
+    assert "lx-none" in bars(None, 0.5)  # who was not asked has no empty bar, which would say no
+
+
+def test_the_label_of_that_name_comes_first(full: Path) -> None:
+    from app import reviewing
+
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        names = [x.name for x in workspace.find_labels("", limit=500)]
+        short = next(x for x in names if sum(x.casefold() in y.casefold() for y in names) > 1)
+        found = reviewing.labels_to_choose(workspace, 5, short.upper())
+        assert found[0][0].name == short
+        assert found[0][1] == workspace.label_batch(found[0][0].id).total
+        assert reviewing.labels_to_choose(workspace, 5, "") == workspace.labels_to_review(5)
+
+
+def test_missing_labels_come_in_the_order_of_the_tagger(full: Path) -> None:
+    from dataclasses import replace
+
+    from app import reviewing_document
+
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        item = workspace.next_documents("default", "reviewer")[0]
+        ranked = [x.id for x in workspace.find_labels("", limit=200, document_id=item.document.id)]
+        found = [x.id for x in reviewing_document.find(workspace, item, "and", 5)]
+        blind = [x.id for x in reviewing_document.find(workspace, replace(item, blind=True), "and", 5)]
+        by_words = [x.id for x in workspace.find_labels("and", limit=5, document_id=item.document.id)]
+    assert len(found) == 5
+    assert found == sorted(found, key=ranked.index)
+    assert blind == by_words != found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -518,3 +519,18 @@ def test_settings_follow_the_file_that_another_process_writes(empty: Workspace) 
     (empty.folder / "workspace.json").write_text("{", encoding="utf-8")
     assert empty.settings.reviewer == "Ada"  # what can't be read changes nothing
     (empty.folder / "workspace.json").write_text(good, encoding="utf-8")
+
+
+def test_the_index_follows_decisions_soon_but_not_in_their_way(indexed: Workspace) -> None:
+    document, label = indexed.journal.corpus().documents[0], indexed.journal.corpus().labels[0]
+    indexed.sync_index()
+    index = indexed._parts.index()
+    assert index is not None
+    for _ in range(3):
+        indexed.decide([Decision(document.id, label.id, "accept", "Ada")])
+    assert index.behind()  # it waits for a pause
+    end = time.monotonic() + 20
+    while index.behind() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not index.behind()
+    indexed.restore(0, "Ada")
