@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
+from lmtx.quality import estimates
 
-def wilson(correct: float, n: float, z: float = 1.96) -> tuple[float, float]:
-    """Return the Wilson score interval of a share.
 
-    Parameters
-    ----------
-    correct, n : float
-        Successes and trials; n = 0 gives (0, 1).
-    z : float
-        Quantile; 1.96 for 95 %.
-
-    References
-    ----------
-    Wilson, Probable inference, the law of succession, and statistical inference. JASA 22, 1927.
-    """
-    if n <= 0:
-        return 0.0, 1.0
-    p = correct / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+def wilson(correct: float, n: float) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share as plain numbers; n = 0 gives (0, 1)."""
+    low, high = estimates.wilson(correct, n)
+    return float(low), float(high)
 
 
 def with_intervals(quality: pd.DataFrame) -> pd.DataFrame:
@@ -40,9 +24,7 @@ def with_intervals(quality: pd.DataFrame) -> pd.DataFrame:
     frame = quality.copy()
     if "n_correct" not in frame:
         frame["n_correct"] = (frame["precision"].fillna(0.0) * frame["n_predicted"]).round()
-    pairs = [wilson(c, n) for c, n in zip(frame["n_correct"], frame["n_predicted"], strict=True)]
-    frame["low"] = [p[0] for p in pairs]
-    frame["high"] = [p[1] for p in pairs]
+    frame["low"], frame["high"] = estimates.wilson(frame["n_correct"], frame["n_predicted"])
     return frame
 
 

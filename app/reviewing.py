@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Literal, ParamSpec, get_args
 
@@ -50,11 +50,10 @@ class View:
         """Read it from the address; what is not known there is as if it were not there."""
         mode, policy = state.param("mode") or "document", state.param("queue") or "default"
         known_mode: Mode = mode if mode in MODES else "document"
-        known_policy: Policy = policy if policy in get_args(Policy) else "default"  # type: ignore[assignment]
         query = (state.param("query") or "").strip()
         return cls(
             known_mode,
-            known_policy,
+            known_policy(policy),
             state.param("label"),
             query,
             state.param("document"),
@@ -137,8 +136,6 @@ _LAST: state.Key[Target | None] = state.Key("lmtx.review.last", None)
 
 def record(workspace: Workspace, decisions: Sequence[Decision], said: str) -> None:
     """Record, and say so once it is durable."""
-    from dataclasses import replace
-
     name = services.reviewer(workspace)
     workspace.decide([replace(d, reviewer=name) for d in decisions])
     saved(said)
@@ -154,6 +151,29 @@ def said_already(workspace: Workspace, target: Target, action: Action) -> bool:
     )
     newest = next((d for d in found if d.action in ("accept", "reject")), None)
     return newest is not None and (newest.reviewer, newest.action) == (services.reviewer(workspace), action)
+
+
+def say(workspace: Workspace, target: Target, action: Action, name: str) -> None:
+    """Record one word on a pair, unless a key was pressed twice; a reason may follow a reject."""
+    said = f"{name} {action}ed"
+    if not said_already(workspace, target, action):
+        record(workspace, [target.decision(action)], said)
+    saved(said, target if action == "reject" else None)
+
+
+def undone(workspace: Workspace) -> list[Decision]:
+    """Take back this reviewer's last step, say so, and return what it was; nothing where there was none."""
+    found = workspace.undo(services.reviewer(workspace))
+    if found:
+        saved(f"taken back: {reviewed_here(workspace, found)}")
+    else:
+        state.REVIEW_SAVED.set("Nothing to undo")
+    return found
+
+
+def known_policy(name: str) -> Policy:
+    """The queue of that name, the recommended one where a decision or an address names no queue."""
+    return name if name in get_args(Policy) else "default"  # type: ignore[return-value]
 
 
 def short(name: str) -> str:
@@ -241,8 +261,9 @@ def left() -> None:
 def shows_reserve(workspace: Workspace) -> bool:
     """Whether what is open is kept for measuring: what is said of it trains nothing."""
     mode = View.of_address().mode
-    item = state.REVIEW_ITEM.get() if mode == "document" else None
-    item = state.REVIEW_PAIR.get() if mode == "pair" else item
+    item: ReviewItem | PairItem | None = state.REVIEW_ITEM.get() if mode == "document" else None
+    if mode == "pair":
+        item = state.REVIEW_PAIR.get()
     row = workspace.journal.document_row(item.document.id) if item is not None else None
     return row is not None and row.role == "reserve"
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from app import reviewing, services, state
 from app.reviewing import Target, View, record, reported, saved
 from app.reviewing_ahead import of_session
-from lmtx.review.models import Candidate, Policy, ReviewItem
+from lmtx.review.models import Candidate, ReviewItem
 from lmtx.types import Action, Label, PairState
 from lmtx.workspace import Workspace
 
@@ -119,9 +118,7 @@ def say(workspace: Workspace, item: ReviewItem, label_id: str, name: str, action
         return
     stands = standing(workspace, item)
     target = Target.of(item, label_id, name)
-    if not reviewing.said_already(workspace, target, action):
-        record(workspace, [target.decision(action)], f"{reviewing.short(name)} {action}ed")
-    saved(f"{reviewing.short(name)} {action}ed", target if action == "reject" else None)
+    reviewing.say(workspace, target, action, reviewing.short(name))
     ids = [c.label_id for c in shown(item)]
     if label_id in ids:
         at = ids.index(label_id)
@@ -149,10 +146,7 @@ def toggle(workspace: Workspace, item: ReviewItem, label_id: str, name: str, see
         if label_id in stands.rejected:
             take_back(workspace, target)
         return
-    action: Action = "reject" if seen == "accepted" else "accept"
-    if not reviewing.said_already(workspace, target, action):
-        record(workspace, [target.decision(action)], f"{reviewing.short(name)} {action}ed")
-    saved(f"{reviewing.short(name)} {action}ed", target if action == "reject" else None)
+    reviewing.say(workspace, target, "reject" if seen == "accepted" else "accept", reviewing.short(name))
 
 
 @reported
@@ -241,18 +235,13 @@ def skip(workspace: Workspace, item: ReviewItem) -> None:
 @reported
 def undo(workspace: Workspace) -> None:
     """Take back the last step and show its document."""
-    undone = workspace.undo(services.reviewer(workspace))
-    if not undone:
-        state.REVIEW_SAVED.set("Nothing to undo")
-        return
-    saved(f"taken back: {reviewing.reviewed_here(workspace, undone)}")
+    undone = reviewing.undone(workspace)
     documents = {d.document_id for d in undone}
     item = state.REVIEW_ITEM.get()
     if len(documents) == 1 and (item is None or item.document.id not in documents):
         if item is not None:
             of_session().put_back(item)
-        policy = undone[0].policy
-        known: Policy = policy if policy in get_args(Policy) else "default"  # type: ignore[assignment]
+        known = reviewing.known_policy(undone[0].policy)
         state.REVIEW_ITEM.set(workspace.review_item(undone[0].document_id, known))
         state.REVIEW_SELECTED.set(None)
         reviewing.address(document=None)

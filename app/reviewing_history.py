@@ -47,9 +47,5 @@ def show(document: str | None = None, label: str | None = None) -> None:
 @reported
 def undo(workspace: Workspace) -> None:
     """Take back the reviewer's last step."""
-    undone = workspace.undo(services.reviewer(workspace))
-    if not undone:
-        state.REVIEW_SAVED.set("Nothing to undo")
-        return
-    reviewing.forget()
-    saved(f"taken back: {reviewing.reviewed_here(workspace, undone)}")
+    if reviewing.undone(workspace):
+        reviewing.forget()

@@ -125,10 +125,7 @@ def toggle(workspace: Workspace, rows: Rows, row: BatchRow, seen: str) -> None:
         if now == "reject":
             take_back(workspace, Target(target.document_id, target.label_id, title, POLICY, None, False))
         return
-    action: Action = "reject" if seen == "accepted" else "accept"
-    if not reviewing.said_already(workspace, target, action):
-        record(workspace, [target.decision(action)], f"{title} {action}ed")
-    saved(f"{title} {action}ed", target if action == "reject" else None)
+    reviewing.say(workspace, target, "reject" if seen == "accepted" else "accept", title)
 
 
 @reported
@@ -167,11 +164,9 @@ def page(workspace: Workspace, rows: Rows, step: int) -> None:
 @reported
 def undo(workspace: Workspace) -> None:
     """Take back the last step, a whole batch if it was one."""
-    undone = workspace.undo(services.reviewer(workspace))
+    undone = reviewing.undone(workspace)
     if not undone:
-        state.REVIEW_SAVED.set("Nothing to undo")
         return
-    saved(f"taken back: {reviewing.reviewed_here(workspace, undone)}")
     rows: Rows | None = state.REVIEW_ROWS.get()
     here = set(rows.ids) if rows is not None else set()
     if rows is not None and len(undone) == 1 and undone[0].document_id in here:

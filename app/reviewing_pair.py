@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from typing import get_args
 
 from app import reviewing, services, state
 from app.reviewing import Target, View, record, reported, saved
 from app.reviewing_ahead import of_session
-from lmtx.review.models import PairItem, Policy
+from lmtx.review.models import PairItem
 from lmtx.types import Action
 from lmtx.workspace import Workspace
 
@@ -97,11 +96,9 @@ def back(workspace: Workspace, pair: PairItem | None) -> None:
 @reported
 def undo(workspace: Workspace) -> None:
     """Take back the last step and show its pair."""
-    undone = workspace.undo(services.reviewer(workspace))
+    undone = reviewing.undone(workspace)
     if not undone:
-        state.REVIEW_SAVED.set("Nothing to undo")
         return
-    saved(f"taken back: {reviewing.reviewed_here(workspace, undone)}")
     first = undone[0]
     if len(undone) == 1 and first.label_id is not None:
         trail = state.REVIEW_TRAIL.get()
@@ -116,8 +113,7 @@ def more_like(pair: PairItem) -> None:
 
 
 def _show(workspace: Workspace, document_id: str, label_id: str, policy: str) -> None:
-    known: Policy = policy if policy in get_args(Policy) else "default"  # type: ignore[assignment]
-    found = workspace.pair_item(document_id, label_id, known)
+    found = workspace.pair_item(document_id, label_id, reviewing.known_policy(policy))
     here = state.REVIEW_PAIR.get()
     if here is not None and _id(here) != _id(found):
         of_session().put_back(here)

@@ -8,20 +8,14 @@ from typing import Any
 import streamlit as st
 
 from app import actions
+from app.reviewing import REASONS
 from app.widgets import errors, jobs, layout, table, words
 from app.widgets.inert import escape, shorten
 from lmtx.jobs import Job
 from lmtx.types import Label
 from lmtx.workspace import Workspace
 
-REASONS: Mapping[str, str] = {
-    "unclear": "definition unclear",
-    "too_broad": "too broad",
-    "too_narrow": "too narrow",
-    "off_topic": "off topic",
-    "bad_text": "bad text",
-    "": "no reason given",
-}
+NO_REASON = "no reason given"
 
 
 def panel(workspace: Workspace, label: Label) -> None:
@@ -43,7 +37,7 @@ def _reasons(found: Mapping[str, int]) -> None:
     if not n:
         return
     ordered = sorted(found.items(), key=lambda item: (item[0] == "", -item[1]))
-    said = ", ".join(f"{words.count(m)} {REASONS.get(reason, reason)}" for reason, m in ordered)
+    said = ", ".join(f"{words.count(m)} {REASONS.get(reason, NO_REASON)}" for reason, m in ordered)
     sign = '<span class="lx-rejected">✗</span>'
     st.html(f'<p class="lx-note">{sign} {words.many(n, "rejection")}: {escape(said)}</p>')
 

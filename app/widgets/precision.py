@@ -127,20 +127,9 @@ def plots(quality: pd.DataFrame) -> None:
     given = quality[quality["n_predicted"] > 0]
     if given.empty:
         return
-    top = given.nlargest(12, "n_predicted").sort_values("precision", ascending=False)
-    good = int((top["low"] >= 0.5).sum())
     missed = int(((quality["support"] > 0) & (quality["n_predicted"] == 0)).sum())
     with st.grid(min_column_width=400, gap="medium"):
-        st.plotly_chart(
-            charts.forest(
-                top,
-                f"{good} of the {len(top)} commonest tags are right more often than not",
-                dark=layout.dark(),
-            ),
-            theme=None,
-            key="forest",
-            config={"displayModeBar": False},
-        )
+        forest(given, "commonest tags")
         event = st.plotly_chart(
             charts.spread(
                 given,
@@ -156,6 +145,19 @@ def plots(quality: pd.DataFrame) -> None:
     points = event.selection.points if event else []
     if points:
         state.PRECISION_LABEL.set(str(points[0]["customdata"][0]))
+
+
+def forest(labels: pd.DataFrame, what: str) -> None:
+    """Draw the labels given most often with their intervals; `what` names them in the title."""
+    top = labels.nlargest(12, "n_predicted").sort_values("precision", ascending=False)
+    good = int((top["low"] >= 0.5).sum())
+    title = f"{good} of the {len(top)} {what} are right more often than not"
+    st.plotly_chart(
+        charts.forest(top, title, dark=layout.dark()),
+        theme=None,
+        key="forest",
+        config={"displayModeBar": False},
+    )
 
 
 def table_of_labels(quality: pd.DataFrame) -> str | None:

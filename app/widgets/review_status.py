@@ -98,7 +98,11 @@ def progress(workspace: Workspace) -> None:
 def _goal(workspace: Workspace, found: ReviewProgress) -> None:
     pace = workspace.review_stats(services.reviewer(workspace)).get("per_minute", 0.0)
     if not found.n_labels:
-        layout.note("No label is predicted often enough yet to say how right it is. Train first.")
+        least = workspace.settings.goal_predictions
+        layout.note(
+            f"No label is given to {least} reserved documents or more, so none counts for the goal yet. "
+            "A training tells how often each is given; Settings say how many count."
+        )
         return
     share = 100 * found.n_known / found.n_labels
     time = (

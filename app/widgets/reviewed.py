@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import charts, state
-from app.widgets import layout, table, words
+from app import state
+from app.widgets import layout, precision, table, words
 from app.widgets.inert import escape
 from lmtx.workspace import Workspace
 from lmtx.workspace.models import ReviewedPrecision
@@ -55,14 +55,10 @@ def _audit_button(label: str, *, main: bool = False) -> None:
         state.go("review", queue="audit")
 
 
-def _pairs(found: ReviewedPrecision) -> int:
-    return found.precision.n
-
-
 def _sentence(found: ReviewedPrecision) -> None:
     p = found.precision
     share = words.percent(p.value, (p.low, p.high))
-    firm = "" if _pairs(found) >= FIRM_PAIRS else " It is a first impression."
+    firm = "" if p.n >= FIRM_PAIRS else " It is a first impression."
     st.html(
         f'<p style="font-size:1.12rem;margin:.2rem 0">Of the tags the tagger gives, <b>{escape(share)}</b> '
         f"are right, by {words.many(found.n_documents, 'audited document')}.{firm} "
@@ -97,21 +93,11 @@ def _frame(found: ReviewedPrecision) -> pd.DataFrame:
 
 
 def _forest(frame: pd.DataFrame) -> None:
-    firm = frame[frame["n"] >= FIRM_LABEL].nlargest(12, "n").sort_values("precision", ascending=False)
+    firm = frame[frame["n"] >= FIRM_LABEL]
     if firm.empty:
         layout.note(f"No label has {FIRM_LABEL} audited tags yet: not enough reviews for a figure.")
         return
-    good = int((firm["low"] >= 0.5).sum())
-    st.plotly_chart(
-        charts.forest(
-            firm,
-            f"{good} of the {len(firm)} labels audited most are right more often than not",
-            dark=layout.dark(),
-        ),
-        theme=None,
-        key="reviewed_forest",
-        config={"displayModeBar": False},
-    )
+    precision.forest(firm, "labels audited most")
 
 
 def _table(frame: pd.DataFrame) -> None:

@@ -58,7 +58,7 @@ def form(workspace: Workspace) -> None:
 def _review(workspace: Workspace) -> dict[str, float | int]:
     """Draw what decides how the review goes."""
     now = workspace.settings
-    st.html("<h3 class='lx-form'>Review</h3>")
+    layout.section("Review")
     left, right = st.columns(2, gap="large")
     audit = left.slider(
         "Share of the decisions that measure",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 from lmtx.errors import InputError
 
@@ -88,7 +88,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[Nu
     Wilson, Probable inference, the law of succession, and statistical inference. JASA 22, 1927.
     """
     s, m = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64))
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(special.ndtri((1 + level) / 2))
     safe = np.maximum(m, 1e-12)
     p = s / safe
     centre = (p + z * z / (2 * safe)) / (1 + z * z / safe)
@@ -283,7 +283,7 @@ def lower_bound(successes: int, n: int, level: float = LEVEL) -> float:
     """One-sided lower bound of a share by Clopper and Pearson, exact at one look."""
     if n == 0 or successes == 0:
         return 0.0
-    return float(stats.beta.ppf(1 - level, successes, n - successes + 1))
+    return float(special.betaincinv(successes, n - successes + 1, 1 - level))
 
 
 def promised_threshold(

@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 
 from lmtx.errors import InputError
+from lmtx.quality.estimates import label_estimates
 
 Z = 1.959963984540054
 """Of a two-sided 95 % interval."""
 
 
-def half_width(accepted: float, n: int, population: int, z: float = Z) -> float:
+def half_width(accepted: float, n: int, population: int) -> float:
     """Half the width of the interval of a share.
 
     Parameters
@@ -30,8 +31,6 @@ def half_width(accepted: float, n: int, population: int, z: float = Z) -> float:
         Reviewed pairs, drawn at random.
     population : int
         Pairs in all, at least n.
-    z : float
-        Normal quantile of the confidence.
 
     Returns
     -------
@@ -48,19 +47,18 @@ def half_width(accepted: float, n: int, population: int, z: float = Z) -> float:
         return 0.0
     if n == 0:
         return 0.5
-    draws = n * (population - 1) / (population - n)
-    share = accepted / n
-    return z / (1 + z * z / draws) * math.sqrt(share * (1 - share) / draws + (z / (2 * draws)) ** 2)
+    low, high = label_estimates(accepted, n, population)
+    return float(high - low) / 2
 
 
-def reviews_needed(accepted: float, n: int, population: int, half: float, z: float = Z) -> int:
+def reviews_needed(accepted: float, n: int, population: int, half: float) -> int:
     """How many more reviews make the interval so narrow, if the share stays about what it is.
 
     The share is taken as (accepted + 2) / (n + 4), so that a few lucky answers promise nothing.
 
     Parameters
     ----------
-    accepted, n, population, z : as for `half_width`
+    accepted, n, population : as for `half_width`
     half : float
         Half width that is wanted, in (0, 0.5).
 
@@ -76,12 +74,12 @@ def reviews_needed(accepted: float, n: int, population: int, half: float, z: flo
     """
     if not 0 < half < 0.5:
         raise InputError(f"half is {half}, expected a half width between 0 and 0.5.")
-    if half_width(accepted, n, population, z) <= half:
+    if half_width(accepted, n, population) <= half:
         return 0
     share = (accepted + 2) / (n + 4)
     product = share * (1 - share)
     # Wilson's half width, squared and solved for x = 1 / draws; the other root is negative.
-    a, b, c = z**4 * (half**2 - 0.25), z**2 * (2 * half**2 - product), half**2
+    a, b, c = Z**4 * (half**2 - 0.25), Z**2 * (2 * half**2 - product), half**2
     draws = 2 * a / (-b - math.sqrt(b * b - 4 * a * c))
     total = math.ceil(draws * population / (draws + population - 1) - 1e-9)
     # It is not narrow enough yet, whatever the smoothed share says.
