@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -26,6 +26,8 @@ MEANING = {
     "student": ("#2f7fb0", "#7cc4ee"),
     "quiet": ("#8f897b", "#8b887f"),
 }
+FIRM = 10
+"""Tags behind a label's figure from which it is firm; with fewer it is drawn pale."""
 _PARTS = ("student", "proposed", "accepted", "unsure", "teacher", "rejected")
 
 
@@ -34,11 +36,13 @@ def colour(meaning: str, dark: bool) -> str:
     return MEANING[meaning][1 if dark else 0]
 
 
-def _plain(text: object) -> str:
+def plain(text: object) -> str:
+    """Escape words from files, as plotly reads a little HTML."""
     return html.escape(str(text), quote=False)
 
 
-def _frame(figure: go.Figure, title: str, dark: bool, height: int) -> go.Figure:
+def framed(figure: go.Figure, title: str, dark: bool, height: int) -> go.Figure:
+    """Put a figure into the one template, with its finding as title and a height in pixels."""
     ink, line = ("#e6e3dc", "rgba(220,215,200,.16)") if dark else ("#28261f", "rgba(90,85,70,.16)")
     axis = {
         "gridcolor": line,
@@ -49,7 +53,7 @@ def _frame(figure: go.Figure, title: str, dark: bool, height: int) -> go.Figure:
         "title": {"font": {"size": 13}},
     }
     figure.update_layout(
-        title={"text": _plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}},
+        title={"text": plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}},
         font={"family": "Source Sans, sans-serif", "size": 13, "color": ink},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -65,41 +69,123 @@ def _frame(figure: go.Figure, title: str, dark: bool, height: int) -> go.Figure:
 
 
 def forest(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
-    """Precision of labels with intervals, most certain order left to the caller.
+    """Precision of labels with intervals, in the caller's order.
 
     Parameters
     ----------
     frame : DataFrame
-        label_id, name, precision, low, high (fractions), n_predicted; drawn from top to bottom.
+        label_id, name, precision, low, high (fractions), n_predicted: known tags behind each; drawn from top
+        to bottom. With fewer than ten a label is pale. Where there are pooled, pooled_low and pooled_high,
+        they are drawn beside it as what they are: borrowed from other labels.
     title : str
         The finding.
     dark : bool
         Theme.
     """
     rows = frame.iloc[::-1]
-    percent = 100 * rows["precision"]
+    places = list(range(len(rows)))
+    pooled = "pooled" in rows and bool(rows["pooled"].notna().any())
+    figure = go.Figure()
+    if pooled:
+        figure.add_scatter(
+            x=100 * rows["pooled"],
+            y=[y - 0.24 for y in places],
+            mode="markers",
+            marker={"symbol": "diamond-open", "color": colour("unsure", dark), "size": 8},
+            error_x=_reach(
+                rows["pooled"], rows["pooled_low"], rows["pooled_high"], colour("unsure", dark), 1
+            ),
+            customdata=[[i] for i in rows["label_id"]],
+            hovertemplate="about %{x:.0f} %, borrowed from other labels<extra></extra>",
+        )
+    figure.add_scatter(
+        x=100 * rows["precision"],
+        y=places,
+        mode="markers",
+        marker={
+            "color": colour("student", dark),
+            "size": 8,
+            "opacity": [1.0 if n >= FIRM else 0.4 for n in rows["n_predicted"]],
+        },
+        error_x=_reach(rows["precision"], rows["low"], rows["high"], colour("quiet", dark), 1.4),
+        customdata=[
+            [i, n, plain(name)]
+            for i, n, name in zip(rows["label_id"], rows["n_predicted"], rows["name"], strict=True)
+        ],
+        hovertemplate="%{customdata[2]}: %{x:.1f} % of %{customdata[1]}<extra></extra>",
+    )
+    framed(figure, title, dark, 90 + (26 if pooled else 22) * max(len(rows), 4))
+    borrowed = "; ◇ borrowed from other labels, not a 95 % interval" if pooled else ""
+    pale = f"; pale: fewer than {FIRM} tags" if bool((rows["n_predicted"] < FIRM).any()) else ""
+    figure.update_xaxes(title_text=f"precision, %{pale}{borrowed}", range=[-2, 102])
+    figure.update_yaxes(
+        tickvals=places,
+        ticktext=[plain(n) if len(str(n)) < 34 else plain(str(n)[:32]) + "…" for n in rows["name"]],
+        range=[-0.7, max(len(rows), 1) - 0.3],
+        showgrid=False,
+    )
+    return figure
+
+
+def _reach(
+    value: pd.Series, low: pd.Series, high: pd.Series, line: str, thickness: float
+) -> dict[str, object]:
+    """Intervals of fractions as plotly wants them, in percent."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": 100 * (high - value),
+        "arrayminus": 100 * (value - low),
+        "color": line,
+        "thickness": thickness,
+        "width": 0,
+    }
+
+
+def volume(frame: pd.DataFrame, title: str, *, dark: bool = False, known: str = "audited") -> go.Figure:
+    """Precision against how often a label is given, a point a label; `customdata` carries the label id.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        label_id, name, precision, low, high (fractions), volume (tags given, above 0), n (tags behind the
+        figure, by area). With fewer than ten a point is pale.
+    title : str
+        The finding.
+    dark : bool
+        Theme.
+    known : str
+        What `n` counts: "audited", or "compared" with gold.
+    """
+    rows = frame[(frame["volume"] > 0) & (frame["n"] > 0)].dropna(subset=["precision"])
+    biggest = max(float(rows["n"].max()) if len(rows) else 1.0, 1.0)
     figure = go.Figure(
         go.Scatter(
-            x=percent,
-            y=[_plain(n) if len(str(n)) < 34 else _plain(str(n)[:32]) + "…" for n in rows["name"]],
+            x=rows["volume"],
+            y=100 * rows["precision"],
             mode="markers",
-            marker={"color": colour("student", dark), "size": 8},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": 100 * rows["high"] - percent,
-                "arrayminus": percent - 100 * rows["low"],
-                "color": colour("quiet", dark),
-                "thickness": 1.4,
-                "width": 0,
+            marker={
+                "size": rows["n"],
+                "sizemode": "area",
+                "sizeref": 2 * biggest / 26**2,
+                "sizemin": 3,
+                "color": colour("student", dark),
+                "opacity": [0.75 if n >= FIRM else 0.35 for n in rows["n"]],
+                "line": {"width": 0},
             },
-            customdata=list(zip(rows["label_id"], rows["n_predicted"], strict=True)),
-            hovertemplate="%{y}: %{x:.1f} % of %{customdata[1]} given<extra></extra>",
+            customdata=[
+                [i, plain(name), f"[{100 * low:.0f}, {100 * high:.0f}]", n]
+                for i, name, low, high, n in zip(
+                    *(rows[c] for c in ("label_id", "name", "low", "high", "n")), strict=True
+                )
+            ],
+            hovertemplate="%{customdata[1]}<br>%{y:.0f} % %{customdata[2]} of %{customdata[3]} "
+            f"{plain(known)}, given %{{x:.0f}} times<extra></extra>",
         )
     )
-    _frame(figure, title, dark, 90 + 22 * max(len(rows), 4))
-    figure.update_xaxes(title_text="precision, %", range=[-2, 102])
-    figure.update_yaxes(type="category", showgrid=False)
+    framed(figure, title, dark, 380)
+    figure.update_xaxes(title_text=f"times given, log scale; area: tags {plain(known)}", type="log", dtick=1)
+    figure.update_yaxes(title_text="precision, %", range=[-3, 103])
     return figure
 
 
@@ -132,14 +218,14 @@ def spread(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
                 "line": {"width": 0},
             },
             customdata=[
-                [i, _plain(n), s]
+                [i, plain(n), s]
                 for i, n, s in zip(known["label_id"], known["name"], known["support"], strict=True)
             ],
             hovertemplate="%{customdata[1]}<br>precision %{y:.0f} %, recall %{x:.0f} %, "
             "%{customdata[2]} in gold<extra></extra>",
         )
     )
-    _frame(figure, title, dark, 380)
+    framed(figure, title, dark, 380)
     figure.update_xaxes(title_text="recall, %", range=[-3, 103])
     figure.update_yaxes(title_text="precision, %", range=[-3, 103])
     return figure
@@ -175,12 +261,12 @@ def curve(
             "size": [11 if p else 7 for p in promoted],
             "symbol": ["diamond" if p else "circle" for p in promoted],
         },
-        customdata=[[_plain(n)] for n in frame["note"]],
+        customdata=[[plain(n)] for n in frame["note"]],
         hovertemplate="training %{x}: %{y:.1f} %<br>%{customdata[0]}<extra></extra>",
     )
     for run, value in zip(frame["run"][promoted], values[promoted], strict=True):
         figure.add_annotation(x=run, y=value, text="in use", showarrow=False, yshift=16)
-    _frame(figure, title, dark, 280)
+    framed(figure, title, dark, 280)
     if baseline is not None:
         figure.add_hline(y=100 * baseline, line={"color": colour("quiet", dark), "width": 1.2, "dash": "dot"})
         figure.add_annotation(
@@ -193,7 +279,7 @@ def curve(
             yshift=-9,  # below: above are the runs, which seldom do worse
         )
     figure.update_xaxes(title_text="training", dtick=max(1, len(frame) // 10), showgrid=False)
-    figure.update_yaxes(title_text=f"{_plain(metric)}, %", rangemode="tozero")
+    figure.update_yaxes(title_text=f"{plain(metric)}, %", rangemode="tozero")
     return figure
 
 
@@ -202,24 +288,29 @@ def parts(names: Sequence[str], values: Sequence[float], title: str, *, dark: bo
     figure = go.Figure(
         go.Bar(
             x=list(values),
-            y=[_plain(n) for n in names],
+            y=[plain(n) for n in names],
             orientation="h",
             marker={"color": [colour(_PARTS[i % len(_PARTS)], dark) for i in range(len(names))]},
             hovertemplate="%{y}: %{x:+.2f}<extra></extra>",
         )
     )
-    _frame(figure, title, dark, 90 + 28 * max(len(names), 1))
+    framed(figure, title, dark, 90 + 28 * max(len(names), 1))
     figure.update_xaxes(title_text="share of the score", zeroline=True)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 
 
-def reliability(found: Reliability, dark: bool) -> go.Figure:
-    """Share accepted against probability: groups with intervals, the fitted curve, and where both agree."""
+def reliability(
+    found: Reliability, dark: bool, *, of: Literal["teacher", "student"] = "teacher", title: str = ""
+) -> go.Figure:
+    """Share accepted against probability: groups with intervals, the fitted curve, and where both agree.
+
+    `of` says whose probabilities they are, by colour; `title` the finding, where it is not the usual one.
+    """
     shares = [100 * b.n_accepted / b.n for b in found.bins]
     limits = [measures.wilson(b.n_accepted, b.n) for b in found.bins]
     side = ", too sure of yes" if found.lean < -0.05 else ", too cautious" if found.lean > 0.05 else ""
-    quiet, mine = colour("quiet", dark), colour("teacher", dark)
+    quiet, mine = colour("quiet", dark), colour(of, dark)
     figure = go.Figure()
     figure.add_scatter(
         x=[0, 100],
@@ -255,7 +346,8 @@ def reliability(found: Reliability, dark: bool) -> go.Figure:
         customdata=[b.n for b in found.bins],
         hovertemplate="%{x:.0f} % sure: %{y:.0f} % accepted of %{customdata}<extra></extra>",
     )
-    _frame(figure, f"Its probabilities are off by {100 * found.gap:.0f} points on average{side}", dark, 340)
+    usual = f"Its probabilities are off by {100 * found.gap:.0f} points on average{side}"
+    framed(figure, title or usual, dark, 340)
     figure.update_xaxes(title_text="probability it gave, %", range=[-3, 103])
     figure.update_yaxes(title_text="accepted by people, %", range=[-3, 103])
     return figure

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Literal, ParamSpec, get_args
 
-import streamlit as st
-
 from app import services, state
 from app.widgets.inert import shorten
 from lmtx.errors import LmtxError
+from lmtx.review import AUDIT_PAIR
 from lmtx.review.models import PairItem, Policy, ReviewItem, Scope
 from lmtx.types import Action, Decision, Label
 from lmtx.workspace import Workspace
@@ -71,13 +70,8 @@ class View:
         return Scope(label_id=self.label_id, query=self.query)
 
 
-def address(**changes: str | None) -> None:
-    """Change parts of the address; None takes one out."""
-    for name, value in changes.items():
-        if value:
-            st.query_params[name] = value
-        else:
-            st.query_params.pop(name, None)
+address = state.address
+"""Change parts of the address; None takes one out."""
 
 
 def reported(do: Callable[P, None]) -> Callable[P, None]:
@@ -172,7 +166,12 @@ def undone(workspace: Workspace) -> list[Decision]:
 
 
 def known_policy(name: str) -> Policy:
-    """The queue of that name, the recommended one where a decision or an address names no queue."""
+    """The queue of that name, the recommended one where a decision or an address names no queue.
+
+    People choose one audit, and what it asks of pairs is recorded under a name of its own.
+    """
+    if name == AUDIT_PAIR:
+        return "audit"
     return name if name in get_args(Policy) else "default"  # type: ignore[return-value]
 
 

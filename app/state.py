@@ -86,6 +86,8 @@ REVIEW_APPLIED: Key[str] = Key("lmtx.review.applied", "")
 """The batch that was decided last, while it is the step that an undo would take back."""
 PRECISION_LABEL: Key[str | None] = Key("lmtx.precision.label", None)
 """The label chosen in a plot."""
+PRECISION_ADDRESS: Key[tuple[tuple[str, str], ...]] = Key("lmtx.precision.address", ())
+"""What the precision screen was asked for last: names and values of its address."""
 IMPORTED: Key[frozenset[str]] = Key("lmtx.imported", frozenset())
 """Kinds of import that this session started, whose reports it shows."""
 UPLOADS: dict[str, Key[str | None]] = {
@@ -111,6 +113,15 @@ def param(name: str) -> str | None:
     """Value of a query parameter of the page's address, or None."""
     value = st.query_params.get(name)
     return value or None
+
+
+def address(**changes: str | None) -> None:
+    """Change parts of the page's address; None or nothing takes one out."""
+    for name, value in changes.items():
+        if value:
+            st.query_params[name] = value
+        else:
+            st.query_params.pop(name, None)
 
 
 def go(page: str, **params: str) -> None:

@@ -1,8 +1,9 @@
-"""Do the intervals hold? A simulation of audits on a real corpus, with a real student of ours.
+"""Do the intervals hold? A simulation of audits on a real corpus, with two real students of ours.
 
-A student is trained by a simulated teacher on documents of debtags; its tags on other documents are the
-population. A replication reserves a random part of these documents, audits pairs inside it in random order,
-answers from gold, and asks whether the interval holds the truth of all.
+A student is trained by a simulated teacher on documents of debtags; its tags on documents that it has not
+seen are the population. Audits of it are drawn again and again, see `precision_audits`; a second student
+shows what is left of an audit after a model change. What must fail is in the same table: decisions of a
+queue, and an audit whose answers were learned from.
 
     LMTX_DATA=... python benchmarks/precision_coverage.py [--replications 2000] [--seed 0]
 """
@@ -11,273 +12,235 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+import math
+import time
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from common import OUT, Bench, gold_matrix, machine, read
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from precision_audits import PARTS, STUDY_WIDTH, Results, World, simulate
+from scipy import stats
 
-from lmtx.cycle import run_cycle
-from lmtx.quality.estimates import (
-    PairAudit,
-    confidence_sequence,
-    document_ratio,
-    label_estimates,
-    lower_bound,
-    overall,
-    promised_threshold,
-    share_of,
-    weighted_share,
-)
+from lmtx.quality.promises import log_evidence, lower_bound
 
-TAGS = 3
-SIZES = (200, 1000, 3000)
+FEWEST = 20
+"""Promises from which a share of broken ones is held against what is asked."""
+CERTIFY = ((0.8, 0.85), (0.8, 0.9), (0.9, 0.93), (0.9, 0.95))
 
 
 @dataclass(frozen=True)
-class Population:
-    """Tags of a student on documents it has not seen, with the truth.
+class Bounds:
+    """What is asked of a row: bounds of the coverage, and points of bias and width."""
 
-    document, label, right, proxy : (n_pairs,)
-    wanted, hits : (n_docs,) gold tags of each document, and those among them that the student gives
-    """
+    low: float = 0.0
+    high: float = 1.0
+    bias: float | None = None
+    bias_beyond: float | None = None
+    width: float | None = None
 
-    document: NDArray[np.int64]
-    label: NDArray[np.int64]
-    right: NDArray[np.float64]
-    proxy: NDArray[np.float64]
-    wanted: NDArray[np.float64]
-    hits: NDArray[np.float64]
-    queue: NDArray[np.float64]
-    """How a queue that looks for uncertain pairs would rank them."""
+    def __str__(self) -> str:
+        said = []
+        if self.low or self.high < 1:
+            said.append(f"{self.low:.3f}-{self.high:.3f}" if self.low and self.high < 1 else
+                        f">={self.low:.2f}" if self.low else f"<{self.high:.1f}")  # fmt: skip
+        said += [f"bias <={self.bias:g}"] if self.bias is not None else []
+        said += [f"bias beyond {self.bias_beyond:g}"] if self.bias_beyond is not None else []
+        said += [f"width <={self.width:.1f}"] if self.width is not None else []
+        return ", ".join(said)
+
+
+COVERED = Bounds(0.935, 0.965, bias=0.4)
+RULES: tuple[tuple[str, Bounds | None], ...] = (
+    ("naive, a queue of unsure", None),  # right by chance where half of the tags are right
+    ("naive", Bounds(high=0.5, bias_beyond=5)),
+    ("leaked", Bounds(bias_beyond=5)),
+    *((f"{form}, n={n}", Bounds(0.935, 0.965, bias=0.4, width=1.15 * width))
+      for n, width in STUDY_WIDTH.items() for form in ("overall, PPI++", "drawn from all documents")),
+    ("overall, PPI++", Bounds(low=0.93)),
+    ("overall, Wilson", None),
+    ("5 % put off", COVERED),
+    ("documents alone", COVERED),
+    ("60 documents", COVERED),
+    ("spread over labels", COVERED),
+    ("after a model change", Bounds(low=0.92)),
+    ("groups", Bounds(0.935, 0.975)),
+    ("labels N>=30, mean", Bounds(low=0.94)),
+    ("labels N>=30, least", Bounds(low=0.90)),
+    ("labels with n>=10", Bounds(0.935, 0.97)),
+    ("mean over labels", Bounds(low=0.93)),
+    ("recall", Bounds(low=0.93)),
+    ("funnel", Bounds(low=0.93)),
+)  # fmt: skip
+"""What is asked of rows by how their names begin; the first that fits."""
+
+
+@dataclass
+class Line:
+    """A row of the table."""
+
+    name: str
+    coverage: float
+    width_pp: float
+    bias_pp: float
+    n: int
 
     @property
-    def n_docs(self) -> int:
-        """Documents of the population."""
-        return len(self.wanted)
+    def asked(self) -> Bounds | None:
+        """What is asked of it."""
+        return next((bounds for begin, bounds in RULES if self.name.startswith(begin)), None)
+
+    def holds(self, slack: float = 0.0, slack_pp: float = 0.0) -> bool | None:
+        """Whether that holds, a coverage by so much, a bias or width by so many points; None if nothing."""
+        asked = self.asked
+        if asked is None:
+            return None
+        good = asked.low - slack <= self.coverage <= asked.high + slack
+        if asked.bias is not None:
+            good &= abs(self.bias_pp) <= asked.bias + slack_pp
+        if asked.bias_beyond is not None:
+            good &= abs(self.bias_pp) > asked.bias_beyond
+        if asked.width is not None:
+            good &= self.width_pp <= asked.width + slack_pp
+        return bool(good)
 
 
-def population(train: int, corpus: int, seed: int, threads: int) -> Population:
-    """Train the student and tag documents that it has not seen."""
-    data = read("debtags", int(train / 0.72 * 1.06) + 100, corpus, OUT)
-    documents = data.tests["seeded order"][:corpus]
-    with threadpool_limits(threads), tempfile.TemporaryDirectory() as folder:
-        bench = Bench(data, Path(folder), seed, train, threads)
-        report = run_cycle(bench.inputs, bench.teacher(f"simulated:recall=0.85,noise=0.05,seed={seed}"), 4)
-        tagger = bench.tagger(report.run)
-        scored = tagger.predict(data.of(documents), [d.full_text for d in documents], TAGS)
-        probability = tagger.probability(scored.score)
-        bench.journal.close()
-    assert probability is not None
-    gold = gold_matrix(documents, bench.column)
-    document = np.repeat(np.arange(len(documents)), TAGS)
-    label = scored.label_idx.ravel().astype(np.int64)
-    right = np.asarray(gold[document, label]).ravel().astype(np.float64)
-    proxy = probability.ravel().astype(np.float64)
-    return Population(
-        document,
-        label,
-        right,
-        proxy,
-        np.asarray(gold.sum(axis=1)).ravel().astype(np.float64),
-        np.bincount(document, weights=right, minlength=len(documents)),
-        -np.abs(proxy - 0.5),
-    )
+@dataclass
+class Check:
+    """A figure that is no interval."""
+
+    name: str
+    value: float
+    asked: str = ""
+    holds: bool | None = None
 
 
-class Coverage:
-    """How often intervals hold the truth, how wide they are, how far the value is off."""
-
-    def __init__(self) -> None:
-        self.held: list[bool] = []
-        self.width: list[float] = []
-        self.error: list[float] = []
-
-    def add(self, low: float, high: float, value: float, truth: float) -> None:
-        """Note one interval."""
-        self.held.append(low - 1e-12 <= truth <= high + 1e-12)
-        self.width.append(high - low)
-        self.error.append(value - truth)
-
-    def row(self) -> dict[str, float]:
-        """Return means over the intervals."""
-        return {
-            "coverage": float(np.mean(self.held)) if self.held else float("nan"),
-            "width_pp": 100 * float(np.mean(self.width)) if self.width else float("nan"),
-            "bias_pp": 100 * float(np.mean(self.error)) if self.error else float("nan"),
-            "n": len(self.held),
-        }
-
-
-def simulate(pop: Population, replications: int, seed: int, reserve_share: float = 0.2) -> dict[str, object]:
-    """Run the audits; returns rows of the table."""
-    rng = np.random.default_rng(seed)
-    truth = float(pop.right.mean())
-    n_labels = int(pop.label.max()) + 1
-    size = np.bincount(pop.label, minlength=n_labels)
-    label_truth = np.bincount(pop.label, weights=pop.right, minlength=n_labels) / np.maximum(size, 1)
-    recall_truth = float(pop.hits.sum() / pop.wanted.sum())
-    rows: dict[str, Coverage] = {}
-    per_label: dict[int, Coverage] = {}
-    enough, groups = Coverage(), Coverage()
-    group_of = rng.integers(0, 12, n_labels)
-    peeks = {"Wilson": 0, "sequence": 0, "runs": 0}
-    promises = {"made": 0, "broken": 0}
-    for _ in range(replications):
-        reserved = rng.random(pop.n_docs) < reserve_share
-        place = np.cumsum(reserved) - 1
-        inside = np.flatnonzero(reserved[pop.document])
-        share = float(reserved.mean())
-        order = rng.permutation(inside)
-        for n in SIZES:
-            if n > len(order):
-                continue
-            audit = order[:n]
-            found = overall(
-                PairAudit(
-                    pop.right[audit],
-                    pop.proxy[audit],
-                    place[pop.document[audit]],
-                    pop.proxy[inside],
-                    place[pop.document[inside]],
-                    share,
-                )
-            )
-            assert found.value is not None
-            rows.setdefault(f"overall, PPI++, n={n}", Coverage()).add(
-                found.low, found.high, found.value, truth
-            )
-            s = float(pop.right[audit].sum())
-            plain = share_of(int(s), n, len(pop.right))
-            assert plain.value is not None
-            rows.setdefault(f"overall, Wilson, n={n}", Coverage()).add(
-                plain.low, plain.high, plain.value, truth
-            )
-            # What every tool does: 70 % of the decisions from a queue of uncertain pairs, all counted alike.
-            others = np.flatnonzero(~reserved[pop.document])
-            m = int(0.7 * n)
-            noisy = pop.queue[others] + rng.normal(0, 0.05, len(others))
-            biased = np.concatenate([others[np.argsort(-noisy)[:m]], audit[: n - m]])
-            naive = share_of(int(pop.right[biased].sum()), n, len(pop.right))
-            assert naive.value is not None
-            rows.setdefault(f"overall, naive over all decisions, n={n}", Coverage()).add(
-                naive.low, naive.high, naive.value, truth
-            )
-        audit = order[:1000]
-        m_label = np.bincount(pop.label[audit], minlength=n_labels)
-        s_label = np.bincount(pop.label[audit], weights=pop.right[audit], minlength=n_labels)
-        low, high = label_estimates(s_label, m_label, size)
-        for j in np.flatnonzero((m_label > 0) & (size >= 30)):
-            held = per_label.setdefault(int(j), Coverage())
-            held.add(float(low[j]), float(high[j]), s_label[j] / m_label[j], float(label_truth[j]))
-            if m_label[j] >= 10:
-                enough.add(float(low[j]), float(high[j]), s_label[j] / m_label[j], float(label_truth[j]))
-        for g in range(12):
-            here = audit[group_of[pop.label[audit]] == g]
-            members = group_of[pop.label] == g
-            if members.sum() < 100 or not len(here):
-                continue
-            found = weighted_share(
-                pop.right[here], np.ones(len(here)), int(members.sum()), place[pop.document[here]]
-            )
-            assert found.value is not None
-            groups.add(found.low, found.high, found.value, float(pop.right[members].mean()))
-        for n in (100, 200):
-            documents = rng.permutation(np.flatnonzero(reserved))[:n]
-            ratio = document_ratio(pop.hits[documents], pop.wanted[documents], pop.n_docs)
-            assert ratio.value is not None
-            rows.setdefault(f"recall, {n} documents", Coverage()).add(
-                ratio.low, ratio.high, ratio.value, recall_truth
-            )
-        _peek(pop.right[order[:1000]], truth, peeks)
-        steps = np.quantile(pop.proxy, np.linspace(0.05, 0.98, 25))
-        promised = promised_threshold(pop.proxy[audit], pop.right[audit], 0.8, steps)
-        if promised is not None:
-            promises["made"] += 1
-            promises["broken"] += bool(pop.right[pop.proxy >= promised].mean() < 0.8)
-    labels = [held.row()["coverage"] for held in per_label.values() if len(held.held) >= replications / 4]
-    table = {name: held.row() for name, held in rows.items()}
-    table["labels N>=30, mean"] = {
-        "coverage": float(np.mean([c for c in labels])),
-        "width_pp": float(np.mean([h.row()["width_pp"] for h in per_label.values()])),
-        "bias_pp": float("nan"),
-        "n": len(labels),
-    }
-    table["labels N>=30, least covered"] = {
-        "coverage": float(np.min(labels)),
-        "width_pp": float("nan"),
-        "bias_pp": float("nan"),
-        "n": len(labels),
-    }
-    table["labels with n>=10 audited"] = enough.row()
-    table["groups N>=100"] = groups.row()
-    return {
-        "truth": truth,
-        "recall": recall_truth,
-        "n_pairs": len(pop.right),
-        "n_labels": int((size > 0).sum()),
-        "rows": table,
-        "false_meets_target": {k: peeks[k] / peeks["runs"] for k in ("Wilson", "sequence")},
-        "promises": promises,
-    }
-
-
-def _peek(right: NDArray[np.float64], truth: float, peeks: dict[str, int]) -> None:
-    """Look every ten decisions whether precision is said to be above a target just above the truth."""
-    target = truth + 1e-6
-    sums = np.cumsum(right)
-    found = {"Wilson": False, "sequence": False}
-    for n in range(10, len(right) + 1, 10):
-        s = int(sums[n - 1])
-        if not found["Wilson"]:
-            found["Wilson"] = share_of(s, n, 10**9).low >= target
-        if not found["sequence"] and s / n > target:
-            found["sequence"] = confidence_sequence(s, n)[0] >= target
-    peeks["runs"] += 1
-    for name, said in found.items():
-        peeks[name] += said
-
-
-def print_table(found: dict[str, object]) -> None:
-    """Print what was found."""
-    print(
-        f"True precision {found['truth']:.3f}, recall {found['recall']:.3f}; "
-        f"{found['n_pairs']} pairs, {found['n_labels']} labels"
-    )
-    print("| estimate | coverage | width, points | bias, points | intervals |\n|---|---|---|---|---|")
-    for name, row in found["rows"].items():
-        print(
-            f"| {name} | {row['coverage']:.3f} | {row['width_pp']:.1f} | {row['bias_pp']:+.2f} | {row['n']} |"
+def lines_of(world: World, out: Results) -> list[Line]:
+    """Return the rows of the table."""
+    lines = [Line(name, **row.figures()) for name, row in out.rows.items()]
+    often = np.flatnonzero((world.size >= 30) & (out.label_seen >= out.counts["replications"] / 4))
+    held = out.label_held[often] / out.label_seen[often]
+    width = 100 * out.label_width[often] / out.label_seen[often]
+    if len(often):
+        worst = int(held.argmin())
+        least = f"labels N>=30, least covered ({world.size[often[worst]]} tags)"
+        lines.append(
+            Line("labels N>=30, mean", float(held.mean()), float(width.mean()), math.nan, len(often))
         )
-    false = found["false_meets_target"]
-    said = f"Wilson {false['Wilson']:.3f}, sequence {false['sequence']:.3f}"
-    print(f"\nFalse 'meets the target' with a look every ten decisions: {said}")
-    made = found["promises"]
-    print(f"Promised thresholds for .8: {made['made']}, broken {made['broken']}")
-    print("To certify .9 when all are right:", next(n for n in range(1, 99) if lower_bound(n, n) >= 0.9))
+        n = int(out.label_seen[often[worst]])
+        lines.append(Line(least, float(held[worst]), float(width[worst]), math.nan, n))
+    return lines
+
+
+def certify(target: float, truth: float, seed: int) -> tuple[int, int]:
+    """Decisions after which four of five audits have certified the target: at all looks, and at one.
+
+    The second by Clopper and Pearson, with the number set beforehand.
+    """
+    rng = np.random.default_rng(seed)
+    n = np.arange(1, 4001)
+    stopped = []
+    for _ in range(400):
+        s = np.cumsum(rng.random(len(n)) < truth)
+        above = log_evidence(s, n, target)[0] >= math.log(20)
+        stopped.append(int(n[above.argmax()]) if above.any() else len(n))
+    sizes = range(5, 4001)
+    once = next(m for m in sizes if stats.binom.sf(stats.binom.ppf(0.95, m, target), m, truth) >= 0.8)
+    return int(np.quantile(stopped, 0.8)), once
+
+
+def checks_of(out: Results, seed: int) -> list[Check]:
+    """Return the figures that are no intervals."""
+    counts, runs = out.counts, out.counts["replications"]
+    wilson, sequence = counts["looks: Wilson"] / runs, counts["looks: sequence"] / runs
+    found = [
+        Check("false 'meets the target', a look every ten decisions: Wilson", wilson, ">.10", wilson > 0.1),
+        Check("the same: evidence at all looks", sequence, "<=.02", sequence <= 0.02),
+        Check("after a model change: new tags, share", counts["reuse: tags that are new"] / runs),
+        Check("after a model change: gaps to close", counts["reuse: decisions that are new"] / runs),
+    ]  # fmt: skip
+    for what in ("within ten points", "with an answer"):
+        for design in ("alike", "spread"):
+            found.append(
+                Check(f"labels {what}, pairs drawn {design}", counts[f"labels {what}, {design}"] / runs)
+            )
+    audits = counts["replications with promises"]
+    for target in (0.8, 0.9):
+        for name in ("pairs", "documents", "by group"):
+            start = f"promises {target}, {name}"
+            made, broken = counts[f"{start}: made"], counts[f"{start}: broken"]
+            share = broken / made if made else 0.0
+            title = f"threshold for {target}, {name}"
+            # One broken of fewer than twenty is more than a twentieth, and says nothing.
+            holds = share <= 0.05 if made >= FEWEST or not broken else None
+            found.append(Check(f"{title}: broken of {made:.0f} promised", share, "<=.05", holds))
+            if name == "by group":
+                continue
+            share = broken / audits
+            found.append(Check(f"{title}: broken of all audits", share, "<=.05", share <= 0.05))
+            end = counts[f"{start}: made at the end"]
+            found.append(Check(f"{title}: audits with a promise at the end", end / audits))
+            kept = counts[f"{start}: tags kept"] / end if end else 0.0
+            found.append(Check(f"{title}: tags that it keeps", kept))
+    for target, truth in CERTIFY:
+        always, once = certify(target, truth, seed)
+        found.append(Check(f"decisions to certify {target} at {truth}: evidence at all looks", always))
+        found.append(Check(f"decisions to certify {target} at {truth}: Clopper-Pearson, one look", once))
+    fewest = next(n for n in range(1, 99) if lower_bound(n, n) >= 0.9)
+    return [*found, Check("decisions to certify .9 when all are right: Clopper-Pearson, one look", fewest)]
+
+
+def print_table(world: World, lines: list[Line], checks: list[Check]) -> None:
+    """Print what was found."""
+    first, second = world.runs
+    lost = ", ".join(f"{name} {100 * x:.1f} %" for name, x in zip(PARTS, world.part_truth, strict=True))
+    print(
+        f"True precision {first.precision:.3f}, of the second run {second.precision:.3f}; "
+        f"{len(first.right):,} tags of {world.n_docs:,} documents, {(world.size > 0).sum()} labels, "
+        f"{(world.size >= 30).sum()} of them given 30 times or more. Wanted tags: {lost}.\n"
+    )
+    said = {True: "yes", False: "NO", None: ""}
+    print("| estimate | coverage | width, points | bias, points | intervals | asked | holds |")
+    print("|---|---|---|---|---|---|---|")
+    for x in lines:
+        bias = "" if math.isnan(x.bias_pp) else f"{x.bias_pp:+.2f}"
+        figures = f"{x.coverage:.3f} | {x.width_pp:.1f} | {bias} | {x.n}"
+        print(f"| {x.name} | {figures} | {x.asked or ''} | {said[x.holds()]} |")
+    print("\n| check | measured | asked | holds |\n|---|---|---|---|")
+    for check in checks:
+        whole = check.value >= 2 and float(check.value).is_integer()
+        value = f"{check.value:.0f}" if whole else f"{check.value:.3f}"
+        print(f"| {check.name} | {value} | {check.asked} | {said[check.holds]} |")
 
 
 def main() -> None:
     """Print the table and write it as JSON."""
+    from common import OUT, machine
+    from precision_population import population
+    from threadpoolctl import threadpool_limits
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replications", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train", type=int, default=4000)
     parser.add_argument("--corpus", type=int, default=5500)
     options = parser.parse_args()
-    kept = OUT / f"precision-population-{options.train}-{options.corpus}-{options.seed}.npz"
-    if kept.is_file():
-        with np.load(kept) as found:
-            pop = Population(**{k: found[k] for k in found.files})
-    else:
-        pop = population(options.train, options.corpus, options.seed, 1)
-        np.savez(kept, **vars(pop))
-    result = simulate(pop, options.replications, options.seed)
-    print_table(result)
-    facts = {"options": vars(options), "machine": machine(), **result}
+    pop = population(options.train, options.corpus, options.seed)
+    start = time.process_time()
+    with threadpool_limits(1):
+        world, out = simulate(pop, options.replications, options.seed)
+        lines, checks = lines_of(world, out), checks_of(out, options.seed)
+    print_table(world, lines, checks)
+    cpu = time.process_time() - start
+    print(f"\n{options.replications} replications in {cpu:.0f} s of one core.")
+    rows = [asdict(x) | {"asked": str(x.asked or ""), "holds": x.holds()} for x in lines]
+    facts = {
+        "options": vars(options),
+        "machine": machine(),
+        "cpu_s": cpu,
+        "precision": [x.precision for x in world.runs],
+        "funnel": dict(zip(PARTS, world.part_truth.tolist(), strict=True)),
+        "rows": rows,
+        "checks": [asdict(x) for x in checks],
+    }
     (OUT / "precision_coverage.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -56,6 +56,10 @@ class Settings(BaseModel):
     goal_predictions, goal_points : int, float
         Goal of the review: each label with at least so many predictions is known to plus or minus so many
         points.
+    precision_target : float
+        Precision that badges and promised thresholds are about, in (0, 1).
+    audit_design : "uniform" or "labels"
+        Whether the audit of pairs draws all alike, or spreads over labels; see `set_audit_design`.
     allowed_folder : str or None
         Folder that files may be imported from by path; None: the one in `LMTX_IMPORT_DIR`. Where that
         is set, it must lie inside: who runs the server says what may be read, a workspace may narrow it.
@@ -81,6 +85,8 @@ class Settings(BaseModel):
     retrain_every: int = Field(default=50, ge=0)
     goal_predictions: int = Field(default=20, ge=1)
     goal_points: float = Field(default=10.0, gt=0.0, le=50.0)
+    precision_target: float = Field(default=0.8, gt=0.0, lt=1.0)
+    audit_design: Literal["uniform", "labels"] = "uniform"
     allowed_folder: str | None = None
     journal_url: str = ""
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import state
-from app.widgets import browse, errors, gate, importing, layout, precision
+from app.widgets import browse, errors, gate, importing, layout, precision, reviewed
 from app.widgets.inert import shorten
 
 TITLE, SENTENCE = "Labels", "Which tags can a document get, and how well is each one known?"
@@ -24,6 +24,7 @@ with errors.shown():
         else:
             browse.label(workspace, workspace.label_detail(label_id))
             precision.of_label(workspace, label_id)
+            reviewed.of_label(workspace, label_id)
         st.stop()
 
     action = layout.header(TITLE, SENTENCE)

@@ -1,8 +1,6 @@
 """Precision: how often a tag is right, for all labels and for each."""
 
-import streamlit as st
-
-from app.widgets import errors, gate, layout, precision, reviewed
+from app.widgets import errors, gate, layout, precision, reviewed, reviewed_frame
 
 TITLE, SENTENCE = "Precision", "How often is a tag right, and for which labels is that known?"
 
@@ -12,20 +10,7 @@ with errors.shown():
     gate.documents(workspace)
     gate.labels(workspace)
     status = workspace.status()
-    truth = precision.choose_truth(action, status)
-    if truth == "reviewed":
+    if reviewed_frame.truth(action, status) == "reviewed":
         reviewed.panel(workspace)
-        st.stop()
-    if not status.has_gold:
-        precision.without_gold()
-        st.stop()
-    system = precision.choose_system(action, status)
-    found = precision.measured(workspace, status, system)
-    if found is None:
-        st.stop()
-    precision.sentence(found.labels, system, found.ranking)
-    precision.ranking(found.ranking)
-    precision.plots(found.labels)
-    chosen = precision.table_of_labels(found.labels)
-    if chosen:
-        precision.drill_down(workspace, chosen, system, found.labels)
+    else:
+        precision.panel(workspace, status, action)

@@ -10,6 +10,7 @@ import streamlit as st
 from app import actions
 from app.widgets import jobs, layout
 from lmtx.workspace import Workspace
+from lmtx.workspace.thresholds import unpromised
 
 WHAT = {
     "corpus": ("Corpus with tags", "Every document with its best tags and what people accepted."),
@@ -46,6 +47,7 @@ MIME = {
     "parquet": "application/vnd.apache.parquet",
     "zip": "application/zip",
 }
+_PROMISED = "export_promised"
 
 
 def panel(workspace: Workspace) -> None:
@@ -62,6 +64,8 @@ def panel(workspace: Workspace) -> None:
     )
     if not status.run_id:
         layout.note("The model can be taken once a training is in use.")
+    if what == "corpus" and status.run_id:
+        _promise(workspace)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(
             "Format",
@@ -75,6 +79,8 @@ def panel(workspace: Workspace) -> None:
         if what == "decisions":
             who = _reviewer(workspace)
             params |= {"reviewer": who} if who else {}
+        if what == "corpus" and status.run_id and st.session_state.get(_PROMISED):
+            params |= {"threshold": "promised"}
         st.button(
             "Write the file",
             type="primary",
@@ -86,6 +92,23 @@ def panel(workspace: Workspace) -> None:
     busy = jobs.panel(workspace, ["export"], history=1)
     if not busy:
         _files(workspace)
+
+
+def _promise(workspace: Workspace) -> None:
+    """Draw the choice to write only tags that the audit makes a promise of."""
+    report = workspace.precision_report()
+    problem = unpromised(report)
+    if problem:
+        st.session_state[_PROMISED] = False  # it was there for another training
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.toggle("Only tags that keep the promise", key=_PROMISED, disabled=bool(problem))
+        if report is None or report.promise is None or problem:
+            layout.note(problem)
+        else:
+            layout.note(
+                f"At least {100 * report.promise.target:.0f} % right, by the audit of the tagger in use; "
+                f"keeps {100 * report.promise.kept:.0f} % of its tags. Labels that people accepted stay."
+            )
 
 
 def _reviewer(workspace: Workspace) -> str | None:

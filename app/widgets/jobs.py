@@ -20,6 +20,7 @@ NAMES = {
     "teach": "Ask the teacher",
     "train": "Train",
     "cycle": "Teach and train",
+    "judge_audited": "Ask the teacher about audited documents",
     "evaluate": "Measure",
     "label_quality": "Measure the labels",
     "export": "Export",

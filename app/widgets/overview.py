@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app import actions
-from app.widgets import layout, runs, words
+from app import actions, services
+from app.widgets import layout, measured_trend, runs, words
 from app.widgets.inert import escape, markdown
 from lmtx.workspace import Status, Workspace
 
@@ -28,7 +28,6 @@ def figures(workspace: Workspace, status: Status) -> None:
     counts = status.counts
     documents, judged = counts.get("documents", 0), counts.get("judged_pairs", 0)
     reviewed = counts.get("completed", 0)
-    measured = runs.headline(workspace, status)
     layout.figures(
         [
             (
@@ -47,7 +46,7 @@ def figures(workspace: Workspace, status: Status) -> None:
                 words.count(reviewed),
                 f"{words.many(counts.get('decisions', 0), 'decision')}",
             ),
-            ("First tag is right", measured[0], measured[1]),
+            ("Precision", *runs.headline(workspace, status)),
         ]
     )
 
@@ -58,6 +57,15 @@ def _uses(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{words.count(n)} {name}" for name, n in parts.items() if n)
 
 
+def _measured(status: Status) -> bool:
+    """Whether gold or the audit says how good the run in use is."""
+    if status.run_id is None or status.has_gold:
+        return bool(status.run_id)
+    workspace = services.current()
+    found = workspace.precision_report() if workspace else None
+    return found is not None and found.n_pairs >= runs.FEWEST
+
+
 def path(status: Status) -> None:
     """Draw the way from files to a measured tagger, with where we are."""
     counts = status.counts
@@ -66,7 +74,7 @@ def path(status: Status) -> None:
         ("Teach", bool(counts.get("judged_pairs")), "a teacher judges pairs"),
         ("Review", bool(counts.get("completed")), "people correct it"),
         ("Train", bool(status.run_id), "a student learns"),
-        ("Measure", bool(status.run_id and status.has_gold), "how often is it right?"),
+        ("Measure", _measured(status), "how often is it right?"),
     ]
     here = {"corpus": 0, "labels": 0, "teacher": 1, "review": 2, "train": 3, "precision": 4}.get(
         status.next_step.page, -1
@@ -111,8 +119,11 @@ def last_runs(workspace: Workspace, status: Status) -> None:
     """Draw the last trainings as a small line."""
     found = workspace.runs()
     if found:
-        layout.section("Last trainings")
-        runs.course(workspace, status, found, height=230)
+        layout.section("Last trainings", truth="gold" if status.has_gold else "reviewed")
+        if status.has_gold:
+            runs.course(workspace, status, found, height=230)
+        else:
+            measured_trend.plot(workspace, height=230)
 
 
 def verb(page: str) -> str:

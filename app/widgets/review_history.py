@@ -8,11 +8,11 @@ from typing import Any
 import streamlit as st
 
 from app import reviewing_history as doing
-from app import services
+from app import services, state
 from app.reviewing import REASONS, View
 from app.widgets import layout, review, table, words
 from app.widgets.inert import escape, shorten
-from lmtx.review import NAMES
+from lmtx.review import RECORDED
 from lmtx.types import Action, Decision
 from lmtx.workspace import Workspace
 
@@ -24,13 +24,18 @@ ACTIONS: Mapping[Action, str] = {
     "retract": "taken back",
 }
 QUEUES: dict[str, str] = {
-    **{str(policy): name for policy, name in NAMES.items()},
+    **RECORDED,
+    "audit": "Random documents to measure",
     "label": "Label mode",
     "bulk": "Many at once",
     "spot-check": "Spot check",
     "trial": "Trial of a teacher",
     "import": "Import",
 }
+_PARAMS = {"Reviewer": "who", "Said": "said", "Queue": "through"}
+"""Filter -> its name in the address."""
+_UNNAMED = "-"
+"""Of a filter in the address: decisions that came through no queue."""
 PAGE_SIZE = 9
 
 
@@ -57,7 +62,12 @@ def _filters(workspace: Workspace, view: View) -> dict[str, Any]:
         who = _select("Reviewer", "anybody", reviewers, {})
         action = _select("Said", "anything", list(ACTIONS), ACTIONS)
         policy = _select("Queue", "any queue", policies, QUEUES)
-        stands = st.toggle("Only what stands", key="history_standing")
+        st.session_state["history_standing"] = state.param("standing") is not None
+        stands = st.toggle(
+            "Only what stands",
+            key="history_standing",
+            on_change=lambda: state.address(standing="1" if st.session_state["history_standing"] else None),
+        )
         layout.go_button("Download", "export", icon=":material/download:", key="history_export")
     if view.document_id or view.label_id:
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_scope"):
@@ -86,15 +96,26 @@ def _filters(workspace: Workspace, view: View) -> dict[str, Any]:
 
 
 def _select(name: str, every: str, options: list[Any], names: Mapping[Any, str]) -> Any:
+    """Draw a filter; what it is set to is in the address, so that a figure can link to its decisions."""
+    key, param = f"history_{name}", _PARAMS[name]
+    wanted = state.param(param)
+    known = {x or _UNNAMED: x for x in options}
+    st.session_state[key] = known.get(wanted) if wanted else None
+
+    def changed() -> None:
+        value = st.session_state[key]
+        state.address(**{param: _UNNAMED if value == "" else value})
+
     return st.selectbox(
         name,
         options,
         index=None,
+        on_change=changed,
         placeholder=f"{name}: {every}",
         format_func=lambda x: names.get(x, x) or "none",
-        key=f"history_{name}",
+        key=key,
         label_visibility="collapsed",
-        width=190,
+        width=230 if name == "Queue" else 190,
     )
 
 

@@ -6,25 +6,48 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import streamlit as st
 
 from app import charts, computed
-from app.widgets import layout, words
+from app.widgets import downloads, layout, words
 from lmtx.types import Run
 from lmtx.workspace import Status, Workspace
 
-METRIC = "P@1"
+METRIC, OF_TAGS = "P@1", "P@5"
+FEWEST, FIRM = 30, 200
+"""Audited tags from which a figure is shown, and from which it is more than a first impression."""
 BASES = {"completed": "reviewed", "held-out": "teacher"}
 
 
+def name(number: int, run: Run) -> str:
+    """Return what a run is called in a choice: its number, its age, and whether it is in use."""
+    return f"Training {number}, {words.ago(run.created)}{', in use' if run.promoted else ''}"
+
+
 def headline(workspace: Workspace, status: Status) -> tuple[str, str]:
-    """Return how often the first tag of the run in use is right, and from which truth that is known."""
+    """Return the precision of the run in use at five tags, and of which truth it is.
+
+    Gold where there is any, else the audit's answers; with too few of these, what is missing.
+    """
     if status.run_id is None:
         return "–", "nothing trained yet"
+    if not status.has_gold:
+        return _audited(workspace)
     found = computed.ranking_of(workspace, status, status.run_id, now=True)
     if found is None:
-        return "–", "being measured" if status.has_gold else "no gold to measure against"
-    return words.percent(found[METRIC], interval(found, METRIC)), "against gold"
+        return "–", "gold, being measured"
+    return words.percent(found[OF_TAGS], interval(found, OF_TAGS)), "gold, of five tags a document"
+
+
+def _audited(workspace: Workspace) -> tuple[str, str]:
+    found = workspace.precision_report()
+    if found is None:
+        return "–", "the reserve has no tags yet: train"
+    figure = found.precision
+    if figure.value is None or found.n_pairs < FEWEST:
+        return "–", f"{words.many(found.n_pairs, 'audited tag')}, not enough reviews"
+    firm = "" if found.n_pairs >= FIRM else ", a first impression"
+    by = words.many(found.n_pairs, "audited tag")
+    return words.percent(figure.value, (figure.low, figure.high)), f"reviewed, by {by}{firm}"
 
 
 def interval(found: Mapping[str, float], name: str) -> tuple[float, float] | None:
@@ -46,7 +69,7 @@ def rankings(workspace: Workspace, status: Status, found: Sequence[Run]) -> dict
 
 
 def course(workspace: Workspace, status: Status, found: Sequence[Run], *, height: int = 280) -> None:
-    """Draw how the first tag's precision went over the trainings."""
+    """Draw how the first tag's precision against gold went over the trainings."""
     known = rankings(workspace, status, found)
     rows: list[dict[str, Any]] = [
         {
@@ -59,18 +82,15 @@ def course(workspace: Workspace, status: Status, found: Sequence[Run], *, height
         if run.id in known
     ]
     if not rows:
-        layout.note(
-            "Being measured; look again in a moment."
-            if status.has_gold
-            else "How good the trainings are can be drawn once test documents with gold labels are there."
-        )
+        layout.note("Being measured; look again in a moment.")
         return
     first, last = words.percent(rows[0]["value"]), words.percent(rows[-1]["value"])
     zero = computed.ranking_of(workspace, status, "zero-shot", now=True)
     baseline = zero.get(METRIC) if zero else None
     if len(rows) == 1:
+        so_far = "so far" if len(found) == 1 else "is measured so far"
         layout.note(
-            f"One training so far: its first tag is right for {last} of the test documents; "
+            f"One training {so_far}: its first tag is right for {last} of the test documents; "
             f"without any learning it is for {words.percent(baseline)}."
         )
         return
@@ -82,7 +102,7 @@ def course(workspace: Workspace, status: Status, found: Sequence[Run], *, height
         dark=layout.dark(),
     )
     figure.update_layout(height=height)
-    st.plotly_chart(figure, theme=None, key="runs_course", config={"displayModeBar": False})
+    downloads.plot(figure, "first-tag-over-trainings", key="runs_course")
 
 
 def numbered(found: Sequence[Run]) -> list[tuple[int, Run]]:

@@ -98,7 +98,17 @@ def _review(workspace: Workspace) -> dict[str, float | int]:
     width = points.number_input(
         "are known to ± points", 1.0, 50.0, now.goal_points, 1.0, format="%.0f", help="Of precision."
     )
+    target = left.number_input(
+        "Precision to promise, %",
+        1.0,
+        99.0,
+        100 * now.precision_target,
+        1.0,
+        format="%g",
+        help="Of tags that are said to meet the target, so many are right at least, by the audit.",
+    )
     return {
+        "precision_target": float(target) / 100,
         "audit_share": audit / 100,
         "blind_share": blind / 100,
         "retrain_every": int(every),

@@ -9,9 +9,12 @@ import streamlit as st
 from app import actions, charts, measures
 from app.widgets import jobs, layout, words
 from app.widgets.inert import escape
+from app.widgets.teacher_kinds import RERANKER
 from lmtx.journal import JudgedDecision, TeacherRow
 from lmtx.quality import reliability
 from lmtx.tagger.calibration import MIN_ANSWERS
+from lmtx.teacher import parse_spec
+from lmtx.teacher.cross_encoder import MIN_DECISIONS
 from lmtx.workspace import Workspace
 
 
@@ -21,7 +24,10 @@ def panel(workspace: Workspace, row: TeacherRow | None) -> None:
     if row is None:
         layout.note("Choose one teacher above.")
         return
-    _reliability(workspace.judged_decisions(row.key))
+    decided = workspace.judged_decisions(row.key)
+    _reliability(decided)
+    if parse_spec(row.spec).kind == RERANKER:
+        _calibration(workspace, row, len(decided))
     if "strategy=listwise" in row.spec:
         _positions(workspace, row)
 
@@ -58,6 +64,26 @@ def _reliability(decided: Sequence[JudgedDecision]) -> None:
         "95 % intervals. On the dotted line, what it calls 80 % sure is accepted in 80 of 100 cases."
         f"{fit} These are the pairs that people happened to review, no random sample."
     )
+
+
+def _calibration(workspace: Workspace, row: TeacherRow, n_decided: int) -> None:
+    """Offer to fit where a reranker's yes begins."""
+    missing = MIN_DECISIONS - n_decided
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Calibrate by decisions",
+            key="calibrate",
+            disabled=missing > 0,
+            on_click=actions.calibrate,
+            args=(workspace, row.key),
+            icon=":material/tune:",
+        )
+        layout.note(
+            f"It orders labels, and can't know where yes begins: {words.many(missing, 'more decision')} on "
+            "what it judged can tell."
+            if missing > 0
+            else "Fits where its yes begins to the decisions. The model is not asked again."
+        )
 
 
 def _positions(workspace: Workspace, row: TeacherRow) -> None:

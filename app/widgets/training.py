@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from app import actions, services
-from app.widgets import layout, runs, table, words
+from app.widgets import downloads, layout, measured_trend, runs, table, words
 from app.widgets.inert import escape
 from lmtx.types import Run
 from lmtx.workspace import Status, Workspace
@@ -19,13 +20,12 @@ METRICS = ("P@1", "P@5", "R@10")
 def facts(workspace: Workspace, status: Status) -> None:
     """Draw what there is to learn from."""
     counts = status.counts
-    headline = runs.headline(workspace, status)
     layout.figures(
         [
             ("Verdicts", words.count(counts.get("judged_pairs", 0)), "by the teacher"),
             ("Decisions", words.count(counts.get("decisions", 0)), "by people; they outweigh the teacher"),
             ("Reviewed documents", words.count(counts.get("completed", 0)), ""),
-            ("First tag is right", *headline),
+            ("Precision", *runs.headline(workspace, status)),
         ]
     )
 
@@ -66,11 +66,14 @@ def start(workspace: Workspace, params: dict[str, Any], *, main: bool = True) ->
 
 
 def course(workspace: Workspace, status: Status) -> None:
-    """Draw the metric over all trainings."""
+    """Draw the course over the trainings: by gold where there is any, else by the audit."""
     found = workspace.runs()
     if found:
-        layout.section("Trainings over time", truth="gold" if status.has_gold else "")
-        runs.course(workspace, status, found)
+        layout.section("Trainings over time", truth="gold" if status.has_gold else "reviewed")
+        if status.has_gold:
+            runs.course(workspace, status, found)
+        else:
+            measured_trend.plot(workspace, height=280)
 
 
 def runs_table(workspace: Workspace, status: Status) -> None:
@@ -95,6 +98,7 @@ def runs_table(workspace: Workspace, status: Status) -> None:
             "Why": st.column_config.TextColumn(width="large"),
         },
     )
+    downloads.csv(lambda: _all_runs(found, known), "trainings", key="runs_csv")
     run = next((r for r in found if r.id == chosen), None)
     if run is None:
         return
@@ -111,6 +115,24 @@ def runs_table(workspace: Workspace, status: Status) -> None:
             )
     with st.expander("Configuration and metrics"):
         st.json({"config": run.config, "metrics": run.metrics, "fingerprint": run.fingerprint}, expanded=1)
+
+
+def _all_runs(found: Sequence[Run], known: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Make the table of runs for a file, with every metric there is."""
+    return pd.DataFrame(
+        [
+            {
+                "run": number,
+                "run_id": run.id,
+                "created": run.created.isoformat(),
+                "kind": run.kind,
+                "in_use": run.promoted,
+                "why": runs.why(run),
+                **known.get(run.id, {}),
+            }
+            for number, run in runs.numbered(found)
+        ]
+    )
 
 
 def _row(number: int, run: Run, metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Make the screenshots of the documentation: the demo, thirty documents reviewed, trained again.
+"""Make the screenshots of the documentation: the demo, some documents reviewed and audited, trained again.
 
 `python docs/screenshots/make.py` from a clone; needs Chromium, or Playwright's own
 (`playwright install chromium`). The reviewer answers what the demo's gold labels say.
@@ -21,12 +21,12 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from lmtx.cli.serve import make_demo
-from lmtx.types import no_progress
+from lmtx.types import Decision, no_progress
 from lmtx.workspace import Workspace
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-REVIEWED = 30
+REVIEWED, AUDITED, PAIRS = 30, 15, 60
 TEXT = (
     "The harbour master kept this diary through the winter of 1911, when the great surge broke the sea wall "
     "and two hundred houses stood in water. He notes the weather, the ships that came in and those that did "
@@ -42,18 +42,19 @@ def prepare(home: Path) -> None:
     with Workspace.open(home / "demo") as workspace:
         workspace.update_settings(reviewer="Ada")
         workspace.predict(["warm"], top_k=1)
-        for item in workspace.next_documents("default", "Ada", n=REVIEWED):
-            shown = {c.label_id for c in item.candidates}
-            right = gold[item.document.id]
-            workspace.complete(
-                item.document.id,
-                "Ada",
-                accepted=right,
-                rejected=shown - right,
-                policy=item.policy,
-                inclusion_probability=item.inclusion_probability,
-            )
+        for policy, n in (("default", REVIEWED), ("audit", AUDITED)):
+            for item in workspace.next_documents(policy, "Ada", n=n):
+                shown = {c.label_id for c in item.candidates}
+                right = gold[item.document.id]
+                drawn = item.policy, item.inclusion_probability
+                workspace.complete(item.document.id, "Ada", right, shown - right, *drawn)
         workspace.train()
+        for pair in workspace.next_pairs("audit", "Ada", n=PAIRS):
+            label_id = pair.candidate.label_id
+            action = "accept" if label_id in gold[pair.document.id] else "reject"
+            drawn = pair.policy, pair.inclusion_probability
+            workspace.decide([Decision(pair.document.id, label_id, action, "Ada", *drawn)])
+        workspace.judge_audited()
         workspace.sync_index()
 
 
@@ -102,9 +103,13 @@ def tour(page: Page) -> None:
     settle(page, 1)
     shoot(page, "review_label")
     visit(page, "Precision")
-    page.get_by_text("Audited documents", exact=True).click()
+    page.get_by_text("Audited by people", exact=True).click()
     settle(page, 1.5)
     shoot(page, "precision_reviewed")
+    for view in ("Labels", "Errors"):
+        page.get_by_role("radio", name=view, exact=True).click()
+        settle(page, 1.5)
+        shoot(page, f"precision_{view.lower()}")
     visit(page, "Try it")
     page.locator("textarea").fill(TEXT)
     settle(page, 1.5)

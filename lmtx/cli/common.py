@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 
+System = Annotated[
+    str, typer.Option(help="'tagger' (the promoted run), 'student', 'zero-shot', or the id of a run.")
+]
+
 
 @dataclass
 class Options:

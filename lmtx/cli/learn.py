@@ -1,4 +1,4 @@
-"""Verbs that train, measure, predict and export."""
+"""Verbs that train, predict and export."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 from lmtx.cli.common import (
     ConsoleProgress,
     Json,
+    System,
     answer,
     fields,
     index_in_step,
@@ -25,12 +26,20 @@ from lmtx.errors import InputError
 
 if TYPE_CHECKING:
     from lmtx.ingest import Source
-    from lmtx.types import Document, Progress
+    from lmtx.types import Document
     from lmtx.workspace import Tag, Workspace
-    from lmtx.workspace.models import ReviewedPrecision
+    from lmtx.workspace.thresholds import Threshold
 
-System = Annotated[
-    str, typer.Option(help="'tagger' (the promoted run), 'student', 'zero-shot', or the id of a run.")
+Least = Annotated[
+    float | None, typer.Option("--threshold", help="Only tags of at least this probability, e.g. 0.6.")
+]
+Promised = Annotated[
+    bool,
+    typer.Option("--promised", help="Only tags that keep the precision target, as the audit lets promise."),
+]
+ByGroup = Annotated[
+    bool,
+    typer.Option("--by-group", help="With --promised: by the promise of each label's group, none without."),
 ]
 
 _BATCH = 256
@@ -38,7 +47,7 @@ _BATCH = 256
 
 def register(app: typer.Typer) -> None:
     """Add these verbs."""
-    for verb in (train, evaluate, predict, precision, runs, promote, export):
+    for verb in (train, predict, runs, promote, export):
         app.command()(verb)
 
 
@@ -66,31 +75,21 @@ def train(
         answer(run, as_json, lambda: _run_text(run))
 
 
-def evaluate(
-    context: typer.Context,
-    split: Annotated[Literal["test"], typer.Option(help="Documents with gold labels.")] = "test",
-    system: System = "tagger",
-    limit_docs: Annotated[int | None, typer.Option(min=1, help="Only the first so many documents.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure predictions against gold labels: fractions in [0, 1]."""
-    with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
-        figures = workspace.evaluate(split, system, limit_docs, progress)
-        progress.end()
-        answer(figures, as_json, lambda: table([figures], list(figures)))
-
-
 def predict(
     context: typer.Context,
     file: Annotated[str, typer.Argument(help="File of documents, or - for stdin (JSONL, or a text a line).")],
     top_k: Annotated[int, typer.Option(min=1, help="Labels for each document.")] = 5,
     system: System = "tagger",
     format: Annotated[Literal["jsonl", "csv"], typer.Option(help="Form of the answer.")] = "jsonl",
+    threshold: Least = None,
+    promised: Promised = False,
+    by_group: ByGroup = False,
     as_json: Json = False,
 ) -> None:
     """Tag documents: a line each on stdout."""
+    least = _least(threshold, promised, by_group)
     with open_workspace(context, own_index=False) as workspace:
-        answers = _predictions(workspace, _source(file), top_k, system)
+        answers = _predictions(workspace, _source(file), top_k, system, least)
         if as_json:
             answer({"predictions": list(answers)}, True, "")
         elif format == "jsonl":
@@ -112,6 +111,14 @@ def predict(
                     ])  # fmt: skip
 
 
+def _least(threshold: float | None, promised: bool, by_group: bool) -> Threshold | None:
+    if promised and threshold is not None:
+        raise InputError("--threshold and --promised: give one of the two.")
+    if by_group and not promised:
+        raise InputError("--by-group says which promise is used: add --promised.")
+    return threshold if not promised else "promised by group" if by_group else "promised"
+
+
 def _source(file: str) -> Source:
     from lmtx.ingest import UploadedBytes
 
@@ -122,7 +129,9 @@ def _source(file: str) -> Source:
     return UploadedBytes("stdin.jsonl" if json_lines else "stdin.txt", data)
 
 
-def _predictions(workspace: Workspace, source: Source, top_k: int, system: str) -> Iterator[dict[str, Any]]:
+def _predictions(
+    workspace: Workspace, source: Source, top_k: int, system: str, least: Threshold | None
+) -> Iterator[dict[str, Any]]:
     from lmtx.ingest import read_documents
     from lmtx.ingest.records import stop_on_error
 
@@ -130,66 +139,23 @@ def _predictions(workspace: Workspace, source: Source, top_k: int, system: str) 
     for document in read_documents(source, None, on_issue=stop_on_error):
         batch.append(document)
         if len(batch) == _BATCH:
-            yield from _tagged(workspace, batch, top_k, system)
+            yield from _tagged(workspace, batch, top_k, system, least)
             batch = []
     if batch:
-        yield from _tagged(workspace, batch, top_k, system)
+        yield from _tagged(workspace, batch, top_k, system, least)
 
 
 def _tagged(
-    workspace: Workspace, documents: list[Document], top_k: int, system: str
+    workspace: Workspace, documents: list[Document], top_k: int, system: str, least: Threshold | None
 ) -> Iterator[dict[str, Any]]:
     tags: list[Tag]
-    for document, tags in zip(
-        documents, workspace.predict(documents, top_k, system, words=False), strict=True
-    ):
+    found = workspace.predict(documents, top_k, system, words=False, threshold=least)
+    for document, tags in zip(documents, found, strict=True):
         labels = [
             {"id": t.label_id, "name": t.name, "score": round(t.score, 5), "probability": t.probability}
             for t in tags
         ]
         yield jsonable({"id": document.id, "labels": labels})
-
-
-def precision(
-    context: typer.Context,
-    system: System = "tagger",
-    cut: Annotated[int, typer.Option(min=1, help="Tags given to each document.")] = 5,
-    as_json: Json = False,
-) -> None:
-    """How often tags are right, by audited documents, and by gold labels of the test split if it has any."""
-    with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
-        reviewed = workspace.reviewed_precision() if system == "tagger" else None
-        value: dict[str, Any] = {"reviewed": jsonable(reviewed)}
-        if reviewed is None or workspace.status().has_gold:
-            value |= _gold_precision(workspace, system, cut, progress)
-        progress.end()
-        columns = ["label_id", "name", "precision", "recall", "f1", "support", "n_predicted"]
-        answer(value, as_json, lambda: _precision_text(reviewed) + table(value.get("labels", []), columns))
-
-
-def _gold_precision(workspace: Workspace, system: str, cut: int, progress: Progress) -> dict[str, Any]:
-    frame = workspace.label_quality(system, cut, progress)
-    given = float(frame["n_predicted"].sum())
-    hits = float((frame["precision"].fillna(0) * frame["n_predicted"]).sum())
-    return {
-        "truth": "gold, split test",
-        "system": system,
-        "cut": cut,
-        "micro_precision": hits / given if given else None,
-        "n_predicted": int(given),
-        "labels": [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")],
-    }
-
-
-def _precision_text(found: ReviewedPrecision | None) -> str:
-    if found is None or found.precision.value is None:
-        return ""
-    p, r = found.precision, found.recall
-    recall = f", {100 * (r.value or 0):.1f} % of the wanted are found" if r.value is not None else ""
-    return (
-        f"By {found.n_documents} audited documents: {100 * (p.value or 0):.1f} % of the tags are right "
-        f"[{100 * p.low:.1f}, {100 * p.high:.1f}]{recall} [{100 * r.low:.1f}, {100 * r.high:.1f}].\n"
-    )
 
 
 def runs(context: typer.Context, as_json: Json = False) -> None:
@@ -223,15 +189,19 @@ def export(
         typer.Option(help="Default: by the name of OUT. The last three are for decisions."),
     ] = None,
     reviewer: Annotated[str | None, typer.Option(help="Only what this person decided.")] = None,
+    threshold: Least = None,
+    promised: Promised = False,
+    by_group: ByGroup = False,
     as_json: Json = False,
 ) -> None:
     """Write the corpus with its tags, the pairs, the decisions, or the model."""
+    least = _least(threshold, promised, by_group)
     by_name = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".zip": "zip"}
     chosen = format or by_name.get(out.suffix.lower()) or ("folder" if what == "model" else None)
     if chosen is None:
         raise InputError(f"{out}: which format? Add --format csv, jsonl or parquet, or a known ending.")
     with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
-        path = workspace.export(what, chosen, out, progress, reviewer=reviewer)
+        path = workspace.export(what, chosen, out, progress, reviewer=reviewer, threshold=least)
         progress.end()
         answer({"what": what, "format": chosen, "out": str(path)}, as_json, f"Wrote {path}.")
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lmtx.cli import data, elsewhere, learn, review, serve, teach
+from lmtx.cli import data, elsewhere, learn, measure, review, serve, teach
 from lmtx.cli.common import Options
 from lmtx.errors import InputError, JobCancelled, LmtxError
 
@@ -29,6 +29,7 @@ data.register(app)
 teach.register(app)
 elsewhere.register(app)
 learn.register(app)
+measure.register(app)
 review.register(app)
 serve.register(app)
 

@@ -39,7 +39,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 
 def register(app: typer.Typer) -> None:
     """Add these verbs."""
-    for verb in (teachers, consent, teach, cycle):
+    for verb in (teachers, consent, teach, calibrate, cycle):
         app.command()(verb)
 
 
@@ -118,6 +118,27 @@ def teach(
         index_in_step(workspace, progress)
         progress.end()
         answer(report, as_json, lambda: fields(report))
+
+
+def calibrate(
+    context: typer.Context,
+    teacher: Annotated[
+        str | None, typer.Option(help="Specification of a 'cross-encoder:' teacher; default: last used.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let decisions say where a reranker's yes begins; no model is asked again."""
+    with open_workspace(context) as workspace, ConsoleProgress(context) as progress:
+        wanted = teacher or workspace.settings.teacher
+        row = next((t for t in reversed(workspace.journal.teachers()) if t.spec == wanted), None)
+        if row is None:
+            raise InputError(
+                f"Teacher {wanted!r} has judged nothing here. `lmtx teachers` lists those that have."
+            )
+        spec = workspace.calibrate(row.key, progress)
+        index_in_step(workspace, progress)
+        progress.end()
+        answer({"teacher": spec}, as_json, f"The teacher is now {spec}.")
 
 
 def cycle(

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lmtx.cycle.by_label import LabelChange, label_changes
 from lmtx.cycle.completed import Completed
 from lmtx.cycle.held_out import MIN_DOCUMENTS, judged_quality
 from lmtx.quality import standard_error
@@ -32,6 +33,9 @@ MIN_FRESH = 5
 TEACHER_ERRORS = 3.0
 """So many standard errors a run may fall by the teacher's verdicts where people have nothing to compare on:
 they may rightly overrule a teacher, so this only catches what ruins a run."""
+
+_KEPT = 10
+"""Labels that got worse most, which are kept with the run."""
 
 _CALM, _ALARMED = 2.0, 5.0
 _DRIFT = -2.0  # against earlier runs: one honest run in six falls by a standard error by chance
@@ -61,6 +65,10 @@ class Gate:
     surprise : float or None
         By how many standard errors the run in use ranks the newly completed documents other than those
         before.
+    n_better, n_worse : int
+        Labels that the new run tags better and worse than the one in use, beyond chance; they decide nothing.
+    labels : tuple of LabelChange
+        The labels with most losses against the one in use, beyond chance or not, at most ten.
     """
 
     passed: bool
@@ -74,6 +82,9 @@ class Gate:
     compared: float | None = None
     n_compared: int = 0
     surprise: float | None = None
+    n_better: int = 0
+    n_worse: int = 0
+    labels: tuple[LabelChange, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """As it is kept with the run."""
@@ -157,7 +168,7 @@ def gate(
 def _by_people(tagger: Tagger, before: Before, held_out: HeldOut | None, completed: Completed) -> Gate:
     quality, base, n = (tagger.validation[x] for x in ("tagger", "zero_shot", "n_docs"))
     surprise = _surprise(before, completed)
-    facts: dict[str, float | int | None] = {
+    facts: dict[str, object] = {
         "tagger": quality,
         "zero_shot": base,
         "se": tagger.validation["se"],
@@ -167,6 +178,7 @@ def _by_people(tagger: Tagger, before: Before, held_out: HeldOut | None, complet
     said = f"On the {int(n)} documents that people completed (each ranked without its own labels): quality "
     said += f"{_percent(quality)}, without any learning {_percent(base)}."
     problem = f"{said[:-1]}, which is better." if quality < base else ""
+    by_label = ""
     for i, run in enumerate(before.runs):
         common = completed.in_common(run)
         if len(common) < (MIN_COMMON if i == 0 else FEW_COMMON):
@@ -182,6 +194,8 @@ def _by_people(tagger: Tagger, before: Before, held_out: HeldOut | None, complet
             }
             said += f" On the {len(common)} of them that the run in use was measured on: now "
             said += f"{_percent(ours)}, before {_percent(theirs)}."
+            by_label, found = _by_label(completed, run)
+            facts |= found
         gain = ours - theirs
         enough = gain.mean() >= asked * _error(gain) and (gain.mean() > 0 or asked <= 0)
         if i == 0 and not enough and len(common) < FEW_COMMON and asked <= 0:
@@ -192,8 +206,21 @@ def _by_people(tagger: Tagger, before: Before, held_out: HeldOut | None, complet
             problem = _worse(ours, theirs, before, asked if i == 0 else None)
     if not problem and "promoted" not in facts:
         problem = _not_comparable(tagger, before, held_out, completed)
-    message = f"Not promoted: {_lower(problem)} {_REMEDY}" if problem else said
+    message = f"Not promoted: {_lower(problem)}{by_label} {_REMEDY}" if problem else f"{said}{by_label}"
     return Gate(not problem, "completed", message, **facts)  # type: ignore[arg-type]
+
+
+def _by_label(completed: Completed, in_use: Completed) -> tuple[str, dict[str, object]]:
+    """Say how many labels the new run tags otherwise than the one in use, beyond chance; " ..." or ""."""
+    common = [i for i in completed.tagged_in_common(in_use) if i in completed.wanted]
+    if len(common) < MIN_COMMON:
+        return "", {}
+    wanted, old, new = ([x[i] for i in common] for x in (completed.wanted, in_use.tags, completed.tags))
+    found = label_changes(wanted, old, new)
+    better, worse = (sum(x.got == word for x in found) for word in ("better", "worse"))
+    said = f" Label by label, {better} got better and {worse} got worse, beyond chance."
+    worst = tuple(x for x in found if x.lost > x.gained)[:_KEPT]
+    return said, {"n_better": better, "n_worse": worse, "labels": worst}
 
 
 def _surprise(before: Before, completed: Completed) -> float | None:

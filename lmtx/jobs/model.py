@@ -24,6 +24,7 @@ VERBS: frozenset[str] = frozenset(
         "import_decisions",
         "import_labels",
         "import_verdicts",
+        "judge_audited",
         "label_quality",
         "teach",
         "train",

@@ -167,6 +167,49 @@ class Judgments(Labels):
             for said in (tuple(row) for row in rows)
         ]
 
+    def judgments_of(self, teacher_key: str, after_seq: int = 0, limit: int = 5000) -> dict[int, Judgment]:
+        """Return judgments of a teacher by sequence number, in order, `shown` left out.
+
+        Only those on texts that are current.
+        """
+        j, d, x, t = s.judgments.c, s.documents.c, s.labels.c, s.teachers.c
+        texts, names = s.hashes.alias(), s.hashes.alias()
+        statement = (
+            select(
+                j.seq, d.id, x.id, j.verdict, j.probability, texts.c.hash, names.c.hash, j.round, j.rank,
+                j.tokens, j.tokens_out, j.cost, j.raw, j.at,
+            )
+            .join(s.documents, and_(d.num == j.document_num, d.hash_num == j.document_hash_num))
+            .join(s.labels, and_(x.num == j.label_num, x.hash_num == j.label_hash_num))
+            .join(s.teachers, t.num == j.teacher_num)
+            .join(texts, texts.c.num == j.document_hash_num)
+            .join(names, names.c.num == j.label_hash_num)
+            .where(t.key == teacher_key, j.seq > after_seq)
+            .order_by(j.seq)
+            .limit(limit)
+        )  # fmt: skip
+        with self._read() as conn:
+            rows = [tuple(row) for row in conn.execute(statement)]
+        return {
+            row[0]: Judgment(
+                document_id=row[1],
+                label_id=row[2],
+                verdict=s.VERDICTS[row[3]],
+                probability=row[4],
+                teacher_key=teacher_key,
+                document_hash=row[5],
+                label_hash=row[6],
+                round=row[7],
+                rank=row[8],
+                tokens=row[9],
+                tokens_out=row[10],
+                cost=row[11],
+                raw=row[12],
+                at=from_micros(row[13]),
+            )
+            for row in rows
+        }
+
     def stale_pairs(self, teacher_key: str) -> list[tuple[str, str]]:
         """List (document id, label id) of live pairs that a teacher judged under other texts than today's.
 

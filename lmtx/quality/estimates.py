@@ -12,13 +12,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
-from lmtx.errors import InputError
+from lmtx.quality.sampling import AuditedPairs, Flags, Numbers, Rows, Sample, sample_of
 
 LEVEL = 0.95
-Numbers = NDArray[np.float64]
+FEW = 1.5
+"""Up to so many answers of a kind Wilson's interval is mended; see `near_the_edge`."""
 
 
 @dataclass(frozen=True)
@@ -52,34 +53,6 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-@dataclass(frozen=True)
-class PairAudit:
-    """Audited pairs, and what is known of the reserve that they were drawn from, as arrays.
-
-    Attributes
-    ----------
-    right : float64 (n,)
-        1 where a person said that the tag is right, 0 where not.
-    proxy : float64 (n,)
-        Probability that the tag is right by a model that has not learned from the document.
-    document : int64 (n,)
-        Row of the reserve's documents.
-    reserve_proxy : float64 (n_reserve,)
-        The same probability of every pair of the reserve, audited or not.
-    reserve_document : int64 (n_reserve,)
-        Its document.
-    reserve_share : float
-        Documents of the reserve among those of the corpus.
-    """
-
-    right: Numbers
-    proxy: Numbers
-    document: NDArray[np.int64]
-    reserve_proxy: Numbers
-    reserve_document: NDArray[np.int64]
-    reserve_share: float = 0.0
-
-
 def wilson(successes: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[Numbers, Numbers]:
     """Wilson score interval of shares; arrays, n = 0 gives (0, 1). `n` may be an effective size.
 
@@ -109,7 +82,7 @@ def effective_size(n: ArrayLike, population: ArrayLike) -> Numbers:
 
 
 def label_estimates(accepted: ArrayLike, n: ArrayLike, population: ArrayLike) -> tuple[Numbers, Numbers]:
-    """Intervals of the precision of labels: Wilson with finite-population correction.
+    """Intervals of the precision of labels: Wilson with finite-population correction, mended at the edges.
 
     Parameters
     ----------
@@ -126,8 +99,34 @@ def label_estimates(accepted: ArrayLike, n: ArrayLike, population: ArrayLike) ->
     share = np.divide(s, m, out=np.zeros_like(s), where=m > 0)
     complete = np.isinf(size) & (m > 0)
     finite = np.where(np.isinf(size), 0.0, size)
-    low, high = wilson(share * finite, finite)
+    low, high = near_the_edge(share, finite, *wilson(share * finite, finite))
     return np.where(complete, share, low), np.where(complete, share, high)
+
+
+def near_the_edge(share: Numbers, size: Numbers, low: Numbers, high: Numbers) -> tuple[Numbers, Numbers]:
+    """Widen Wilson's interval where all answers but one are alike: there it holds too seldom.
+
+    Of five answers four are right: Wilson's interval ends at .964, and a label of .97 gives such answers one
+    time in seven. With one of a kind, the bound on its side is that of a Poisson count. (One, as a size that
+    knows of the finite population makes a little more of it.)
+
+    Parameters
+    ----------
+    share, size, low, high : float64 (n_labels,)
+
+    References
+    ----------
+    Brown, Cai, DasGupta, Interval estimation for a binomial proportion, Statistical Science 16, 2001, 4.1.1.
+    """
+    safe = np.maximum(size, 1e-12)
+    few_right, few_wrong = share * size, (1 - share) * size
+    least = special.gammaincinv(np.maximum(few_right, 1e-12), 1 - LEVEL) / safe
+    most = 1 - special.gammaincinv(np.maximum(few_wrong, 1e-12), 1 - LEVEL) / safe
+    some = size > 0
+    return (
+        np.where(some & (few_right <= FEW), np.minimum(low, least), low),
+        np.where(some & (few_wrong <= FEW), np.maximum(high, most), high),
+    )
 
 
 def share_of(accepted: int, n: int, population: int) -> Interval:
@@ -137,54 +136,93 @@ def share_of(accepted: int, n: int, population: int) -> Interval:
     return Interval(value, float(low[0]), float(high[0]), n, population, exact=bool(n and n >= population))
 
 
-def overall(audit: PairAudit) -> Interval:
+def overall(pairs: AuditedPairs, sample: Sample | None = None) -> Interval:
     """Precision of all tags, by prediction-powered inference with Wilson's form.
 
-    The estimate is the mean of `right` on the audited pairs, corrected by what the proxy says of the whole
-    reserve: mean(right - w proxy) + w mean(proxy of the reserve), with the w that leaves least variance. The
-    variance is that of both draws, with documents as clusters.
+    The estimate is the weighted mean of the answers, corrected by what the proxy says of the whole reserve:
+    mean(right - w proxy) + w mean(proxy of the reserve), with the w that leaves least variance. The variance
+    is that of both draws, with documents as clusters. What nothing was drawn of widens the interval by its
+    whole share.
+
+    Parameters
+    ----------
+    pairs : AuditedPairs
+        All tags of the reserve.
+    sample : Sample, optional
+        Those that count; `sample_of(pairs)` where None.
 
     References
     ----------
     Angelopoulos, Duchi, Zrnic: PPI++: efficient prediction-powered inference. 2023.
     Särndal, Swensson, Wretman: Model assisted survey sampling, 1992, chapter 9 (two-phase sampling).
     """
-    y, f = audit.right, audit.proxy
-    n, total = len(y), len(audit.reserve_proxy)
-    corpus = round(total / audit.reserve_share) if audit.reserve_share else total
-    if n < 2:
+    sample = sample or sample_of(pairs)
+    n = len(sample.rows)
+    corpus = round(len(pairs) / pairs.reserve_share) if pairs.reserve_share else len(pairs)
+    y, f, document = pairs.right[sample.rows], pairs.proxy[sample.rows], pairs.document[sample.rows]
+    clusters = len(np.unique(document))
+    if clusters < 2:  # one document tells nothing of how much documents differ
         return Interval(None, 0.0, 1.0, n, corpus)
-    drawn = n / total
-    spread = float(np.var(f, ddof=1))
-    weight = float(np.cov(y, f)[0, 1]) / spread if spread > 1e-12 else 0.0
-    proxies = audit.reserve_proxy - audit.reserve_proxy.mean()
-    e = y - weight * f
-    value = float(e.mean() + weight * audit.reserve_proxy.mean())
-    e = e - e.mean()
-    n_docs = int(audit.reserve_document.max()) + 1
-    in_sample = np.bincount(audit.document, weights=e, minlength=n_docs)
-    in_reserve = np.bincount(audit.reserve_document, weights=weight * proxies, minlength=n_docs)
+    # Figures of the part that something was drawn of; the rest widens the interval by all that it may be.
+    proxy, of_document = pairs.proxy[sample.drawn], pairs.document[sample.drawn]
+    total = len(proxy)
+    share = sample.weight / sample.weight.sum()
+    mean_f, mean_y = float(share @ f), float(share @ y)
+    spread = float(share @ (f - mean_f) ** 2)
+    slope = float(share @ ((f - mean_f) * (y - mean_y))) / spread if spread > 1e-12 else 0.0
+    value = mean_y + slope * (float(proxy.mean()) - mean_f)
+    residual = y - mean_y - slope * (f - mean_f)
+    e = share * residual
+    n_docs = int(pairs.document.max()) + 1
+    in_sample = np.bincount(document, weights=e, minlength=n_docs)
+    in_reserve = np.bincount(of_document, weights=slope * (proxy - proxy.mean()) / total, minlength=n_docs)
     # The sum of squares over documents pays for both draws, of pairs and of documents, whose pairs are alike.
     # What the reserve has used up of the corpus is no longer uncertain.
-    drawn_of_corpus = drawn * (audit.reserve_share or 1.0)
-    clustered = float((in_sample**2).sum()) / n**2 * n / (n - 1)
-    variance = clustered * (1 - drawn_of_corpus)
-    if audit.reserve_share:
-        outside = 1 - audit.reserve_share
-        variance += outside * float((in_reserve**2).sum()) / total**2
-        variance += 2 * outside * float((in_sample * in_reserve).sum()) / (n * total)
-    single = float((e**2).sum()) / n**2
+    drawn_of_corpus = n / total * (pairs.reserve_share or 1.0)
+    single = float((e**2).sum())
+    # A part of which few were drawn may show less spread than it has: it gets that of all.
+    alike = float((share**2).sum()) * float(share @ residual**2)
+    variance = float((in_sample**2).sum()) + max(0.0, alike - single)
+    variance *= clusters / (clusters - 1) * (1 - drawn_of_corpus)
+    if pairs.reserve_share:
+        outside = 1 - pairs.reserve_share
+        variance += outside * float((in_reserve**2).sum() + 2 * (in_sample * in_reserve).sum())
     variance = max(variance, single * 1e-3)
-    value = min(1.0, max(0.0, value))
-    inner = min(max(value, 0.5 / n), 1 - 0.5 / n)
-    # Where all answers are alike nothing tells how much pairs of one document are: each counts as one.
-    size = inner * (1 - inner) / variance if single > 1e-12 else float(len(np.unique(audit.document)))
+    found = _by_size(value, variance, n, clusters - 2, float(clusters) if single <= 1e-12 else None)
+    low, high = _widened(found[0], found[1], float(sample.unknown[0]))
+    # The best guess takes the rest for what its proxies say.
+    value = mean_y + slope * (float(pairs.proxy.mean()) - mean_f)
+    return Interval(min(high, max(low, round(value, 12))), low, high, n, corpus)
+
+
+def _by_size(
+    value: float, variance: float, n: float, freedom: int, size: float | None = None
+) -> tuple[float, float]:
+    """Interval by Wilson with the size of a simple sample that has such a variance.
+
+    With few documents the variance is not well known itself: so by Student's t, which shrinks the size.
+    """
+    value = round(min(1.0, max(0.0, value)), 12)
+    if size is None:
+        inner = min(max(value, 0.5 / n), 1 - 0.5 / n)
+        size = inner * (1 - inner) / max(variance, 1e-18)
+        size *= (float(special.ndtri((1 + LEVEL) / 2)) / t_quantile(max(1, freedom))) ** 2
     low, high = wilson(value * size, size)
-    return Interval(value, float(low), float(high), n, corpus)
+    return float(low), float(high)
+
+
+def t_quantile(freedom: int, level: float = LEVEL) -> float:
+    """Two-sided quantile of Student's t."""
+    return float(special.stdtrit(freedom, (1 + level) / 2))
+
+
+def _widened(low: float, high: float, unknown: float) -> tuple[float, float]:
+    """Let a share of which nothing was drawn be anything."""
+    return (1 - unknown) * low, (1 - unknown) * high + unknown
 
 
 def weighted_share(
-    right: Numbers, weight: Numbers, population: int, document: NDArray[np.int64] | None = None
+    right: Numbers, weight: Numbers, population: int, document: Rows | None = None, unknown: float = 0.0
 ) -> Interval:
     """Precision of a group of labels: Hájek's ratio with Kish's effective size and Wilson's form.
 
@@ -196,6 +234,8 @@ def weighted_share(
         Pairs of the corpus in the group.
     document : int64 (n,), optional
         Rows of documents: then the likeness of pairs of one document widens the interval.
+    unknown : float
+        Share of the group of which nothing was drawn.
 
     References
     ----------
@@ -207,16 +247,117 @@ def weighted_share(
         return Interval(None, 0.0, 1.0, 0, population)
     total = float(weight.sum())
     value = float((weight * right).sum()) / total
-    size = total**2 / float((weight**2).sum())
-    if document is not None and 0 < value < 1:
-        e = weight * (right - value)
-        clustered = float((np.bincount(document, weights=e) ** 2).sum())
-        size /= max(1.0, clustered / max(float((e**2).sum()), 1e-12))
+    size = total**2 / float((weight**2).sum()) / likeness(right, weight, document)
     size = float(effective_size(min(size, population), population)) if n < population else math.inf
     if math.isinf(size):
-        return Interval(value, value, value, n, population, exact=True)
-    low, high = wilson(value * size, size)
-    return Interval(value, float(low), float(high), n, population)
+        low, high = _widened(value, value, unknown)
+        return Interval(value, low, high, n, population, exact=unknown <= 0)
+    bounds = wilson(value * size, size)
+    low, high = _widened(float(bounds[0]), float(bounds[1]), unknown)
+    return Interval(value, low, high, n, population)
+
+
+def likeness(right: Numbers, weight: Numbers, document: Rows | None) -> float:
+    """By how much answers on one document are alike: the design effect of clusters, at least 1."""
+    if document is None or not len(right):
+        return 1.0
+    e = weight * (right - float((weight * right).sum()) / float(weight.sum()))
+    single = float((e**2).sum())
+    if single <= 1e-12:  # all alike: nothing tells, so that each document counts as one
+        return len(right) / len(np.unique(document))
+    return max(1.0, float((np.bincount(document, weights=e) ** 2).sum()) / single)
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """Precision of every label, as arrays with a row a label.
+
+    Attributes
+    ----------
+    right, n : int64 (n_labels,)
+        Audited pairs that count: those that are right, and all.
+    given : int64 (n_labels,)
+        Reserved documents that carry the label.
+    population : int64 (n_labels,)
+        Documents of the corpus that carry it, about.
+    value : float64 (n_labels,)
+        Precision; NaN where nothing was audited.
+    low, high : float64 (n_labels,)
+    size : float64 (n_labels,)
+        Answers with replacement that tell as much; inf where all are known.
+    """
+
+    right: Rows
+    n: Rows
+    given: Rows
+    population: Rows
+    value: Numbers
+    low: Numbers
+    high: Numbers
+    size: Numbers
+
+
+def by_label(pairs: AuditedPairs, n_labels: int, earlier: Flags | None = None) -> LabelFigures:
+    """Precision of labels: Wilson with finite-population correction, nothing borrowed from other labels.
+
+    A label counts what was audited of it in its own random order, so that one may be audited further than
+    the others. `earlier` as for `sample_of`.
+    """
+    sample = sample_of(pairs, pairs.label, earlier, n_labels)
+    label, y, w = pairs.label[sample.rows], pairs.right[sample.rows], sample.weight
+
+    def summed(values: Numbers) -> Numbers:
+        return np.bincount(label, weights=values, minlength=n_labels).astype(np.float64)
+
+    n = np.bincount(label, minlength=n_labels)
+    total = summed(w)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = summed(w * y) / total
+        kish = total**2 / summed(w**2)
+    given = np.bincount(pairs.label, minlength=n_labels)
+    corpus = np.rint(given / (pairs.reserve_share or 1.0))
+    population = np.maximum(corpus, n).astype(np.int64)
+    some = n > 0
+    size = np.where(some, effective_size(np.where(some, np.minimum(kish, population), 0.0), population), 0.0)
+    done = some & np.isinf(size) & (sample.unknown <= 0)
+    share = np.where(some, value, 0.0)
+    finite = np.where(np.isinf(size), n, size)
+    low, high = near_the_edge(share, finite, *wilson(share * finite, finite))
+    known = 1 - sample.unknown
+    low, high = low * known, high * known + sample.unknown
+    return LabelFigures(
+        right=summed(y).astype(np.int64),
+        n=n,
+        given=given,
+        population=population,
+        value=value,
+        low=np.where(done, share, np.where(some, low, 0.0)),
+        high=np.where(done, share, np.where(some, high, 1.0)),
+        size=size,
+    )
+
+
+def macro(pairs: AuditedPairs, n_labels: int, earlier: Flags | None = None) -> Interval:
+    """Mean of the precision of labels, over those that reserved documents are given.
+
+    A pair counts one over the size of its label, so that also labels of which nothing was audited count:
+    their pairs had their chance in the draw. So it is wide where many labels are rare. Labels that no
+    document of the reserve is given are left out; they are the rarest.
+
+    Returns
+    -------
+    Interval
+        `population` are the labels.
+    """
+    sample = sample_of(pairs, earlier=earlier)
+    given = np.bincount(pairs.label, minlength=n_labels)
+    n_given = int((given > 0).sum())
+    rows = sample.rows
+    weight = sample.weight / given[pairs.label[rows]]
+    endless = len(pairs) * 1000
+    unknown = float(sample.unknown[0])
+    found = weighted_share(pairs.right[rows], weight, endless, pairs.document[rows], unknown)
+    return Interval(found.value, found.low, found.high, found.n, n_given)
 
 
 def document_ratio(hits: Numbers, wanted: Numbers, n_documents: int) -> Interval:
@@ -233,92 +374,25 @@ def document_ratio(hits: Numbers, wanted: Numbers, n_documents: int) -> Interval
     if m < 2 or total <= 0:
         return Interval(None, 0.0, 1.0, m, n_documents)
     value = float(hits.sum()) / total
-    e = hits - value * wanted
-    variance = max(0.0, 1 - m / n_documents) * m / (m - 1) * float((e**2).sum()) / total**2
     if m >= n_documents:
         return Interval(value, value, value, m, n_documents, exact=True)
-    inner = min(max(value, 0.5 / total), 1 - 0.5 / total)
-    size = inner * (1 - inner) / variance if variance > 0 else total
-    low, high = wilson(value * min(size, total), min(size, total))
-    return Interval(value, float(low), float(high), m, n_documents)
+    squares = float(((hits - value * wanted) ** 2).sum())
+    variance = (1 - m / n_documents) * m / (m - 1) * squares / total**2
+    # Where all documents are alike nothing tells how much their tags are: each counts as one.
+    size = float((wanted > 0).sum()) if squares <= 1e-12 else None
+    low, high = _by_size(value, variance, total, m - 1, size)
+    return Interval(value, low, high, m, n_documents)
 
 
-# ---- promises -------------------------------------------------------------------------------------
-
-
-def confidence_sequence(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Interval of a share that holds at all times at once, however often and whenever one looks.
-
-    It has the shares whose likelihood is not beaten by a uniform mixture by more than 1 / (1 - level); pairs
-    may be drawn without replacement.
-
-    References
-    ----------
-    Robbins, Statistical methods related to the law of the iterated logarithm, 1970.
-    Howard, Ramdas, McAuliffe, Sekhon: Time-uniform, nonparametric, nonasymptotic confidence sequences, 2021.
-    """
-    if not 0 <= successes <= n:
-        raise InputError(f"confidence_sequence: {successes} successes of {n}. Give 0 <= successes <= n.")
-    if n == 0:
-        return 0.0, 1.0
-    bound = float(special.betaln(1 + successes, 1 + n - successes)) + math.log(1 - level)
-    share = successes / n
-
-    def inside(p: float) -> bool:
-        return bool(special.xlogy(successes, p) + special.xlog1py(n - successes, -p) > bound)
-
-    def edge(outer: float) -> float:
-        near, far = share, outer
-        if inside(far):
-            return far
-        for _ in range(60):
-            middle = (near + far) / 2
-            near, far = (middle, far) if inside(middle) else (near, middle)
-        return near
-
-    return edge(0.0), edge(1.0)
-
-
-def lower_bound(successes: int, n: int, level: float = LEVEL) -> float:
-    """One-sided lower bound of a share by Clopper and Pearson, exact at one look."""
-    if n == 0 or successes == 0:
-        return 0.0
-    return float(special.betaincinv(successes, n - successes + 1, 1 - level))
-
-
-def promised_threshold(
-    probability: Numbers, right: Numbers, target: float, steps: ArrayLike, level: float = LEVEL
-) -> float | None:
-    """Lowest threshold whose tags are right with at least `target`, promised with `level`.
-
-    Thresholds are tested in a fixed order, the highest first, and the first that can't be promised ends it:
-    so looking at many costs nothing. Those with too few pairs to be promised whatever the answers are left
-    out, which does not look at answers.
+def shares_of_documents(parts: Numbers, n_documents: int) -> list[Interval]:
+    """Shares that add up to one, from documents that were audited as a whole.
 
     Parameters
     ----------
-    probability, right : float64 (n,)
-        Of audited pairs drawn uniformly: the tagger's probability, and whether a person said it is right.
-    target : float
-    steps : array-like
-        Thresholds to try, set before anything was looked at.
-
-    Returns
-    -------
-    float or None
-        None where not even the highest can be promised.
-
-    References
-    ----------
-    Bauer, Multiple testing in clinical trials, 1991 (fixed sequences). Clopper, Pearson, 1934.
+    parts : float64 (m, n_parts)
+        Of each audited document: how many tags fell to each part.
+    n_documents : int
+        Documents of the corpus.
     """
-    promised: float | None = None
-    for step in sorted({float(x) for x in np.asarray(steps, dtype=np.float64)}, reverse=True):
-        above = probability >= step
-        n = int(above.sum())
-        if lower_bound(n, n, level) < target:
-            continue
-        if lower_bound(int(right[above].sum()), n, level) < target:
-            break
-        promised = step
-    return promised
+    whole = parts.sum(axis=1)
+    return [document_ratio(parts[:, j], whole, n_documents) for j in range(parts.shape[1])]

@@ -11,7 +11,8 @@ Cochran, Sampling techniques, 1977, section 2.6.
 
 from __future__ import annotations
 
-import math
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from lmtx.errors import InputError
 from lmtx.quality.estimates import label_estimates
@@ -74,16 +75,37 @@ def reviews_needed(accepted: float, n: int, population: int, half: float) -> int
     """
     if not 0 < half < 0.5:
         raise InputError(f"half is {half}, expected a half width between 0 and 0.5.")
-    if half_width(accepted, n, population) <= half:
-        return 0
-    share = (accepted + 2) / (n + 4)
+    _check(accepted, n, population)
+    return int(widths_needed([accepted], [n], [population], half)[0])
+
+
+def widths_needed(
+    accepted: ArrayLike, n: ArrayLike, population: ArrayLike, half: float, typical: float = 0.5
+) -> NDArray[np.int64]:
+    """Say of many shares how many more reviews they need; see `reviews_needed`.
+
+    Parameters
+    ----------
+    accepted, n, population : array-like (n_labels,)
+        As for `half_width`; not checked against each other.
+    typical : float
+        Share that counts as four answers more, so that a few lucky ones promise nothing.
+
+    Returns
+    -------
+    int64 (n_labels,)
+    """
+    s, m, total = (np.asarray(x, dtype=np.float64) for x in (accepted, n, population))
+    low, high = label_estimates(s, m, total)
+    share = (s + 4 * typical) / (m + 4)
     product = share * (1 - share)
     # Wilson's half width, squared and solved for x = 1 / draws; the other root is negative.
     a, b, c = Z**4 * (half**2 - 0.25), Z**2 * (2 * half**2 - product), half**2
-    draws = 2 * a / (-b - math.sqrt(b * b - 4 * a * c))
-    total = math.ceil(draws * population / (draws + population - 1) - 1e-9)
+    draws = 2 * a / (-b - np.sqrt(b * b - 4 * a * c))
+    reached = np.ceil(draws * total / (draws + total - 1) - 1e-9)
     # It is not narrow enough yet, whatever the smoothed share says.
-    return min(population, max(total, n + 1)) - n
+    more = np.minimum(total, np.maximum(reached, m + 1)) - m
+    return np.where((m > 0) & ((high - low) / 2 <= half), 0, more).astype(np.int64)
 
 
 def _check(accepted: float, n: int, population: int) -> None:
@@ -94,4 +116,4 @@ def _check(accepted: float, n: int, population: int) -> None:
         )
 
 
-__all__ = ["half_width", "reviews_needed"]
+__all__ = ["half_width", "reviews_needed", "widths_needed"]

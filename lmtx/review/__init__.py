@@ -5,10 +5,13 @@ from lmtx.review.highlight import highlights, is_joining, matching_words, senten
 from lmtx.review.models import BatchRow, Bulk, Candidate, Highlight, PairItem, Policy, ReviewItem, Scope, Unit
 from lmtx.review.orders import Frame, Orders, Pair
 from lmtx.review.policies import (
+    AUDIT_PAIR,
+    AUDITS,
     MIX,
     NAMES,
     PAIR_REASONS,
     REASONS,
+    RECORDED,
     SCORED,
     PairPool,
     document_scores,
@@ -27,10 +30,13 @@ from lmtx.review.queue import (
 )
 
 __all__ = [
+    "AUDITS",
+    "AUDIT_PAIR",
     "MIX",
     "NAMES",
     "PAIR_REASONS",
     "REASONS",
+    "RECORDED",
     "SCORED",
     "SHOWN",
     "TOP",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lmtx.review.models import Policy
 from lmtx.review.queue import inclusion_probability, pair_inclusion_probability, pair_number, seeded_order
@@ -77,29 +77,46 @@ class Frame:
         Pair -> place from 1, in order.
     n_documents, n_reserve : int
         Documents that the pairs are of, and in the reserve.
+    weight : dict
+        Label -> inclusion probability of its pairs, relative to the mean of all; 1 where it has none.
     """
 
     rank: dict[Pair, int]
     n_documents: int
     n_reserve: int
+    weight: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, best: Mapping[str, Sequence[str]], seed: int, n_reserve: int) -> Frame:
-        """Put pairs in order.
+    def make(
+        cls,
+        best: Mapping[str, Sequence[str]],
+        seed: int,
+        n_reserve: int,
+        relative: Callable[[str], float] | None = None,
+    ) -> Frame:
+        """Put pairs in order: by their permanent random numbers, over their relative inclusion probability.
 
         Parameters
         ----------
         best : mapping
             Reserved document -> the tagger's best labels. The first documents of the audit's order.
         seed, n_reserve : int
+        relative : callable, optional
+            Relative inclusion probability of a label's pairs, above 0; all alike where None.
         """
         pairs = [(x, label_id) for x, labels in best.items() for label_id in labels]
-        pairs.sort(key=lambda pair: pair_number(pair[0], pair[1], seed, "audit"))
-        return cls({pair: i + 1 for i, pair in enumerate(pairs)}, len(best), n_reserve)
+        weight: dict[str, float] = {}
+        if relative is not None and pairs:
+            of = {label_id: relative(label_id) for _, label_id in pairs}
+            mean = sum(of[label_id] for _, label_id in pairs) / len(pairs)
+            weight = {label_id: x / mean for label_id, x in of.items()}
+        pairs.sort(key=lambda pair: pair_number(pair[0], pair[1], seed, "audit") / weight.get(pair[1], 1.0))
+        return cls({pair: i + 1 for i, pair in enumerate(pairs)}, len(best), n_reserve, weight)
 
     def probability(self, pair: Pair) -> float | None:
         """Inclusion probability of a pair, None of one that is not in the frame."""
         rank = self.rank.get(pair)
         if rank is None:
             return None
-        return pair_inclusion_probability(rank, len(self.rank), self.n_documents, self.n_reserve)
+        relative = self.weight.get(pair[1], 1.0)
+        return pair_inclusion_probability(rank, len(self.rank), self.n_documents, self.n_reserve, relative)

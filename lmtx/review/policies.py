@@ -26,6 +26,18 @@ NAMES: Mapping[Policy, str] = {
     "audit": "Random sample to measure",
 }
 
+AUDIT_PAIR = "audit_pair"
+"""Policy that is recorded with single pairs that the audit drew; with whole documents it is "audit"."""
+
+AUDITS = ("audit", AUDIT_PAIR)
+"""What is recorded with decisions that the audit asked for."""
+
+RECORDED: Mapping[str, str] = {
+    **{str(policy): name for policy, name in NAMES.items()},
+    AUDIT_PAIR: "Random pairs to measure",
+}
+"""Names of all policies that a queue records."""
+
 REASONS: Mapping[Policy, str] = {
     "default": "Next in a random order: random documents teach the tagger most, and most evenly.",
     "uncertain": "The tagger is less sure here than elsewhere.",

@@ -63,7 +63,9 @@ def inclusion_probability(rank: int, n_reserve: int) -> float:
     return rank / n_reserve
 
 
-def pair_inclusion_probability(rank: int, n_pairs: int, n_documents: int, n_reserve: int) -> float:
+def pair_inclusion_probability(
+    rank: int, n_pairs: int, n_documents: int, n_reserve: int, relative: float = 1.0
+) -> float:
     """Probability that a pair is among the first `rank` of the audit's random order of pairs.
 
     The population are the pairs (document of the reserve, label among the tagger's best for it), whatever
@@ -86,8 +88,10 @@ def pair_inclusion_probability(rank: int, n_pairs: int, n_documents: int, n_rese
         Pairs in the frame, at least `rank`.
     n_documents, n_reserve : int
         Documents in the frame, and in the reserve.
+    relative : float
+        Inclusion probability in the frame, relative to the mean of its pairs: 1 where all are drawn alike.
     """
-    return rank / n_pairs * n_documents / n_reserve
+    return min(1.0, rank / n_pairs * relative) * n_documents / n_reserve
 
 
 def audit_is_due(n_audit: int, n_all: int, share: float, step: int) -> bool:

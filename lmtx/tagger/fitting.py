@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from lmtx.errors import NothingToDoError
 from lmtx.shortlist import LexicalIndex, hub_correction, row_blocks, row_standardised, top_k
 from lmtx.student import Adapter
 from lmtx.tagger.calibration import Calibration
-from lmtx.tagger.inputs import Findings, HeldOut, TeacherKind, TrainingInputs
+from lmtx.tagger.inputs import TAGS, Findings, HeldOut, TeacherKind, TrainingInputs
 from lmtx.tagger.ridge import COMPLETED_WEIGHT, MAX_LANDMARKS, KernelRidge
 from lmtx.tagger.tagger import FIXED_WEIGHTS, Tagger, TextRows
 from lmtx.tagger.terms import TermVectors
@@ -98,9 +98,9 @@ def fit_tagger(inputs: TrainingInputs, progress: Progress = no_progress) -> Tagg
     ridges = _Ridges(inputs, lexical, validated)
     tagger = replace(tagger, ridge=ridges.ridge, reviewed=ridges.reviewed)
     progress(3, 5, "Choosing weights")
-    tagger, quality = _weigh(tagger, inputs, validated, ridges.left_out, progress)
+    tagger, quality, tags = _weigh(tagger, inputs, validated, ridges.left_out, progress)
     pairs, left_out = ridges.left_out_pairs(inputs.pairs)
-    tagger = replace(tagger, findings=Findings(validated, quality, pairs, left_out))
+    tagger = replace(tagger, findings=Findings(validated, quality, tags, pairs, left_out))
     progress(5, 5, "Trained")
     return tagger
 
@@ -216,15 +216,34 @@ def _wanted(
 # Weights
 
 
+@dataclass(frozen=True)
+class Gathered(Candidates):
+    """Candidates that are known by name.
+
+    label_idx : int64 (n_docs, n_candidates), 0 where padded
+    """
+
+    label_idx: NDArray[np.int64]
+
+    def best(self, weights: NDArray[np.floating], k: int) -> IntArray:
+        """Return the k best labels of each document under these weights, shape (n_docs, k), -1 pads."""
+        score = self.z @ weights.astype(np.float32)
+        score[~self.known] = -np.inf
+        place = top_k(score, k).label_idx
+        found = np.take_along_axis(self.label_idx, np.maximum(place, 0), axis=1)
+        there = (place >= 0) & np.take_along_axis(self.known, np.maximum(place, 0), axis=1)
+        return np.where(there, found, -1).astype(np.int32)
+
+
 def _weigh(
     tagger: Tagger,
     inputs: TrainingInputs,
     validated: IntArray,
     left_out: Mapping[str, FloatArray | None],
     progress: Progress,
-) -> tuple[Tagger, NDArray[np.float64]]:
-    """Return the tagger with its weights, and its quality on the validated documents."""
-    kind, unknown = inputs.teacher, np.zeros(0)
+) -> tuple[Tagger, NDArray[np.float64], IntArray]:
+    """Return the tagger with its weights, and its quality and tags on the validated documents."""
+    kind, unknown = inputs.teacher, (np.zeros(0), np.zeros((0, TAGS), dtype=np.int32))
     missing = {p for p, ridge in (("ridge", tagger.ridge), ("reviewed", tagger.reviewed)) if ridge is None}
     parts = tuple(p for p in PARTS if p not in missing)
     fixed = normalised({p: w for p, w in FIXED_WEIGHTS[kind].items() if p in parts})
@@ -249,20 +268,20 @@ def _weigh(
             calibration=Calibration.fit(score, wanted),
             validation=validation,
         )
-        return tagger, quality
+        return tagger, quality, candidates.best(np.array([weights.get(p, 0.0) for p in parts]), TAGS)
     if kind == "none":
         # Some decisions, hardly any completed document: what was learned stands beside zero-shot.
         weights = dict(FIXED_WEIGHTS["evidence"])
         basis = f"Fixed weights; from {MIN_COMPLETED} completed documents on they are cross-validated."
-        return replace(tagger, weights=weights, basis=basis), unknown
+        return replace(tagger, weights=weights, basis=basis), *unknown
     basis = "Fixed weights: no held-out verdicts to choose them on."
     if kind == "evidence":
         weights = _cautious(fixed, len(np.unique(inputs.pairs.document_idx)))
-        return replace(tagger, weights=weights, basis=basis), unknown
+        return replace(tagger, weights=weights, basis=basis), *unknown
     if inputs.held_out is None or not len(inputs.held_out.pairs):
-        return replace(tagger, weights=fixed, basis=basis), unknown
+        return replace(tagger, weights=fixed, basis=basis), *unknown
     weights, basis, calibration = _weigh_on_held_out(tagger, inputs.held_out, parts, fixed)
-    return replace(tagger, weights=weights, basis=basis, calibration=calibration), unknown
+    return replace(tagger, weights=weights, basis=basis, calibration=calibration), *unknown
 
 
 def _cautious(fixed: Weights, n_docs: int) -> Weights:
@@ -342,7 +361,7 @@ def gather(
     parts: Sequence[str],
     truth: Mapping[int, IntArray],
     instead: Mapping[str, FloatArray | None],
-) -> Candidates:
+) -> Gathered:
     """Candidates of completed documents: the best of each part, and what is wanted.
 
     Parameters
@@ -378,7 +397,7 @@ def _fill(
     targets: Sequence[FloatArray],
     n_wanted: Sequence[float],
     instead: Mapping[str, FloatArray | None],
-) -> Candidates:
+) -> Gathered:
     width = max((len(c) for c in columns), default=1)
     n = len(columns)
     label_idx = np.zeros((n, width), dtype=np.int64)
@@ -395,7 +414,7 @@ def _fill(
             z[block, :, j] = np.take_along_axis(
                 _part(tagger, part, some, block, instead), label_idx[block], axis=1
             )
-    return Candidates(z, wanted, known, np.maximum(np.array(n_wanted, dtype=np.float32), 1))
+    return Gathered(z, wanted, known, np.maximum(np.array(n_wanted, dtype=np.float32), 1), label_idx)
 
 
 def _part(

@@ -17,6 +17,10 @@ TeacherKind = Literal["teacher", "evidence", "none"]
 """Whose verdicts: a teacher's (a language model or the simulated one), the fused ranking's, nobody's."""
 
 
+TAGS = 5
+"""Labels of a validated document that are kept."""
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """Documents that no training sees, with the verdicts on them.
@@ -41,6 +45,8 @@ class Findings:
         Rows of the completed documents over which weights were cross-validated, ascending.
     quality : float64 (n_validated,)
         How well the blend ranks each of them by what people said of it: `ranking_quality`.
+    tags : int32 (n_validated, TAGS)
+        Their best labels by the blend, best first, -1 pads.
     pairs : int64 (n_left_out,)
         Which of the training pairs have a left-out probability.
     left_out : float32 (n_left_out,)
@@ -49,6 +55,7 @@ class Findings:
 
     validated: IntArray
     quality: NDArray[np.float64]
+    tags: IntArray
     pairs: NDArray[np.int64]
     left_out: FloatArray
 

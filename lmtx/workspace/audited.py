@@ -1,129 +1,180 @@
-"""Precision and recall from people's decisions: only from documents of the reserve that the audit drew.
+"""Precision and recall by the audit: only from what it drew at random from the reserve.
 
-A document that the audit drew and a person completed settles all its labels, so it tells of any run which of
-the tags it gives there are right, and which wanted ones are missing. Other decisions are of documents that
-somebody or some queue chose, and prove nothing.
+Other decisions are of documents that somebody or some queue chose, and prove nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmtx.types import Run
-from lmtx.workspace.models import ReviewedPrecision
+from lmtx.workspace.audited_labels import groups_of, judged, label_groups, labels_table, promise_of
+from lmtx.workspace.auditing import Audit, audit_of, check_cut, version_of
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.watching import Population, population_of
+from lmtx.workspace.population import Tags, promoted_runs, run_tags, tags_of
+from lmtx.workspace.precision_models import Cut, PrecisionReport, TrendPoint
 
 if TYPE_CHECKING:
-    from lmtx.quality.estimates import Interval
+    from lmtx.quality.estimates import Interval, LabelFigures
 
-AUDIT = "audit"
-CUT = 5
-"""Tags of a document."""
-_PAGE = 5_000
+FEWEST = 5
+"""Audited pairs of a label below which a run has no place in its trend."""
 
 
-def reviewed_precision(parts: Parts) -> ReviewedPrecision | None:
-    """See `Workspace.reviewed_precision`."""
-    run = parts.journal.promoted()
-    if run is None:
+def precision_report(parts: Parts, system: str, cut: Cut | None) -> PrecisionReport | None:
+    """See `Workspace.precision_report`."""
+    cut = cut or Cut()
+    tags = tags_of(parts, system)
+    if tags is None:
         return None
-    version = (parts.journal.head_seq(), run.id)
-    found: ReviewedPrecision | None = parts.kept("reviewed precision", version, lambda: _measure(parts, run))
+    check_cut(cut, tags)
+    settings = parts.settings
+    labels = parts.labels_by_id()
+    version = (
+        *version_of(parts, tags),
+        cut,
+        settings.precision_target,
+        settings.audit_design,
+        id(labels),
+        judged(parts),
+    )
+    found: PrecisionReport = parts.kept(
+        f"precision {system}", version, lambda: _report(parts, system, tags, cut)
+    )
     return found
 
 
-def _measure(parts: Parts, run: Run) -> ReviewedPrecision | None:
+def audit_in_use(parts: Parts) -> Audit | None:
+    """Return what counts of the tags of the run in use; None where it has not tagged the reserve."""
+    tags = tags_of(parts)
+    if tags is None:
+        return None
+    return kept_audit(parts, tags, Cut())
+
+
+def kept_audit(parts: Parts, tags: Tags, cut: Cut) -> Audit:
+    """What counts of a system's tags, made anew only when something was said."""
+    name = f"audit {tags.run.id if tags.run else ''}"
+    found: Audit = parts.kept(name, (*version_of(parts, tags), cut), lambda: audit_of(parts, tags, cut))
+    return found
+
+
+def label_figures(parts: Parts) -> tuple[Tags, LabelFigures] | None:
+    """Return the tags of the run in use, and what the audit says of each label; None where there are none."""
+    from lmtx.quality.estimates import by_label
+
+    found = audit_in_use(parts)
+    if found is None:
+        return None
+    return found.tags, by_label(found.of_labels, len(found.tags.label_ids), found.earlier)
+
+
+def settled_documents(parts: Parts) -> dict[str, frozenset[str]]:
+    """Return the documents that the audit settled and that count, with the labels they should have.
+
+    Documents of the reserve that people completed and whose turn in the audit's order has come, among those
+    that the run in use has tagged. In the audit's order.
+    """
+    found = audit_in_use(parts)
+    if found is None:
+        return {}
+    ids = found.tags.document_ids
+    return {ids[row]: found.wanted(row) for row in found.settled.tolist()}
+
+
+# ---- the report -----------------------------------------------------------------------------------
+
+
+def _report(parts: Parts, system: str, tags: Tags, cut: Cut) -> PrecisionReport:
+    from lmtx.quality.estimates import by_label, macro, overall
+
+    target = parts.settings.precision_target
+    found = kept_audit(parts, tags, cut)
+    n_labels = len(tags.label_ids)
+    figures = by_label(found.of_labels, n_labels, found.earlier)
+    # Promises choose the threshold, so they look at all tags of the cut's number.
+    whole = found if not cut.threshold else kept_audit(parts, tags, Cut(cut.k))
+    return PrecisionReport(
+        system=system,
+        run_id=None if tags.run is None else tags.run.id,
+        cut=cut,
+        target=target,
+        design=parts.settings.audit_design,
+        n_documents=len(found.settled),
+        n_pairs=len(found.sample.rows),
+        n_passed=int((found.pairs.passed & ~found.pairs.whole).sum()),
+        n_left_open=found.sample.n_left_open,
+        n_reserve=tags.n_reserve,
+        n_looked_at=len(tags.document_ids),
+        precision=overall(found.pairs, found.sample),
+        macro=macro(found.pairs, n_labels, found.earlier),
+        recall=recall_of(found),
+        groups=groups_of(parts, found, whole, target),
+        promise=promise_of(whole, np.ones(len(whole.pairs), dtype=bool), target),
+        labels=labels_table(parts, found, figures, target, _trend_of_labels(parts, found)),
+    )
+
+
+def recall_of(found: Audit) -> Interval:
+    """Share of the wanted tags that are given, by settled documents."""
     from lmtx.quality.estimates import document_ratio
 
-    population = population_of(parts, run)
-    if not population.tags:
-        return None
-    audited = [i for i in _completed(parts) if i in population.tags]
-    wanted = {
-        i: {p.label_id for p in pairs if p.decision == "accept"}
-        for i, pairs in parts.journal.pair_states_of(audited).items()
-    }
-    share = population.n_reserve / max(1, _n_corpus(parts))
-    hits = np.array([len(wanted[i] & population.tags[i].keys()) for i in audited], dtype=np.float64)
-    n_wanted = np.array([len(wanted[i]) for i in audited], dtype=np.float64)
-    n_documents = max(_n_corpus(parts), len(audited))
-    return ReviewedPrecision(
-        run_id=run.id,
-        cut=CUT,
-        n_documents=len(audited),
-        n_reserve=population.n_reserve,
-        precision=_overall(population, audited, wanted, share),
-        recall=document_ratio(hits, n_wanted, n_documents),
-        labels=_by_label(parts, population, audited, wanted, share),
-    )
+    hits, wanted = np.zeros(len(found.settled)), np.zeros(len(found.settled))
+    place = {row: i for i, row in enumerate(found.settled.tolist())}
+    for row, i in place.items():
+        wanted[i] = len(found.wanted(row))
+    pairs = found.pairs
+    on = np.isin(pairs.document, found.settled) & (pairs.right == 1)
+    for row, n in Counter(pairs.document[on].tolist()).items():
+        hits[place[row]] = n
+    return document_ratio(hits, wanted, max(found.n_corpus, len(wanted)))
 
 
-def _completed(parts: Parts) -> list[str]:
-    """Documents of the reserve that the audit drew and somebody completed."""
-    found: dict[str, None] = {}
-    page, n_pages = 0, 1
-    while page < n_pages:
-        rows = parts.journal.decisions_page(
-            action="complete", policy=AUDIT, standing=True, page=page, page_size=_PAGE
-        )
-        found.update(dict.fromkeys(row.document_id for row in rows))
-        page, n_pages = page + 1, rows.n_pages
-    view = parts.corpus()
-    rows_of = {i: view.document_idx.get(i) for i in found}
-    return [i for i, row in rows_of.items() if row is not None and view.roles[row] == "reserve"]
+# ---- earlier runs ------------------------------------------------------------------------------
 
 
-def _n_corpus(parts: Parts) -> int:
-    """Documents that the reserve is a random part of: all but those of the file's split for tests."""
-    return sum(role != "test" for role in parts.corpus().roles)
+def _trend_of_labels(parts: Parts, found: Audit) -> dict[str, list[float]]:
+    """Label id -> its precision by the last promoted runs, oldest first, where enough was audited."""
+    from lmtx.quality.estimates import by_label
+
+    trend: dict[str, list[float]] = {}
+    for _, tags, audit in _promoted(parts, found.cut):
+        figures = by_label(audit.of_labels, len(tags.label_ids), audit.earlier)
+        for j in np.flatnonzero(figures.n >= FEWEST).tolist():
+            trend.setdefault(tags.label_ids[j], []).append(round(float(figures.value[j]), 4))
+    return trend
 
 
-def _overall(
-    population: Population, audited: list[str], wanted: dict[str, set[str]], share: float
-) -> Interval:
-    """Interval of all tags, which the tagger's own probabilities on the whole reserve make narrower."""
-    from lmtx.quality.estimates import PairAudit, overall
-
-    row = {document_id: i for i, document_id in enumerate(population.tags)}
-    pairs = [(i, x, p) for i in audited for x, p in population.tags[i].items()]
-    everything = [(i, p) for i, tags in population.tags.items() for p in tags.values()]
-    return overall(
-        PairAudit(
-            right=np.array([x in wanted[i] for i, x, _ in pairs], dtype=np.float64),
-            proxy=np.array([p or 0.0 for *_, p in pairs], dtype=np.float64),
-            document=np.array([row[i] for i, *_ in pairs], dtype=np.int64),
-            reserve_proxy=np.array([p or 0.0 for _, p in everything], dtype=np.float64),
-            reserve_document=np.array([row[i] for i, _ in everything], dtype=np.int64),
-            reserve_share=min(1.0, share * len(population.tags) / max(1, population.n_reserve)),
-        )
-    )
+def _promoted(parts: Parts, cut: Cut) -> list[tuple[Any, Tags, Audit]]:
+    """Promoted runs that have tagged the reserve, with what counts of each, oldest first."""
+    out = []
+    for run in promoted_runs(parts):
+        tags = run_tags(parts, run)
+        if tags is not None and (not cut.threshold or tags.calibrated):
+            out.append((run, tags, kept_audit(parts, tags, cut)))
+    return out
 
 
-def _by_label(
-    parts: Parts, population: Population, audited: list[str], wanted: dict[str, set[str]], share: float
-) -> list[tuple[str, str, int, int, int, float, float]]:
-    """Rows of `ReviewedPrecision.labels`, the most given labels first."""
-    from lmtx.quality.estimates import label_estimates
+def precision_trend(parts: Parts) -> list[TrendPoint]:
+    """See `Workspace.precision_trend`."""
+    from lmtx.quality.estimates import overall
 
-    given: dict[str, int] = {}
-    for tags in population.tags.values():
-        for label_id in tags:
-            given[label_id] = given.get(label_id, 0) + 1
-    n, right = dict.fromkeys(given, 0), dict.fromkeys(given, 0)
-    for i in audited:
-        for label_id in population.tags[i]:
-            n[label_id] += 1
-            right[label_id] += label_id in wanted[i]
-    # What the tagged part of the reserve stands for: the whole corpus.
-    scale = population.n_reserve / len(population.tags) / max(share, 1e-9)
-    ids = sorted(given, key=lambda x: (-given[x], x))
-    size = [max(n[x], round(given[x] * scale)) for x in ids]
-    low, high = label_estimates([right[x] for x in ids], [n[x] for x in ids], size)
-    labels = parts.labels_by_id()
+    at = dict(parts.journal.promotions())
     return [
-        (x, labels[x].name if x in labels else x, right[x], n[x], m, float(a), float(b))
-        for x, m, a, b in zip(ids, size, low, high, strict=True)
+        TrendPoint(run.id, at[run.id], overall(audit.pairs, audit.sample), recall_of(audit))
+        for run, _, audit in _promoted(parts, Cut())
     ]
+
+
+__all__ = [
+    "audit_in_use",
+    "kept_audit",
+    "label_figures",
+    "label_groups",
+    "precision_report",
+    "precision_trend",
+    "recall_of",
+    "settled_documents",
+]

@@ -8,6 +8,8 @@ from itertools import count, islice
 
 from lmtx.errors import InputError, NothingToDoError
 from lmtx.review import (
+    AUDIT_PAIR,
+    AUDITS,
     MIX,
     NAMES,
     PAIR_REASONS,
@@ -49,7 +51,7 @@ class Drawn:
 def draw(
     parts: Parts,
     unit: Unit,
-    policy: Policy,
+    policy: Policy | str,
     reviewer: str,
     n: int,
     after: Collection[Key],
@@ -64,7 +66,9 @@ def draw(
     NothingToDoError
         If there are no labels.
     """
-    if policy not in NAMES:
+    asked = "audit" if policy == AUDIT_PAIR else policy  # that is how single pairs are recorded
+    known = next((x for x in NAMES if x == asked), None)
+    if known is None:
         raise InputError(f"Policy {policy!r} does not exist. Known: {', '.join(NAMES)}.")
     if not parts.labels_by_id():
         raise NothingToDoError("There are no labels yet. Import a label set first.")
@@ -73,7 +77,7 @@ def draw(
         skipped = standing.skipped(reviewer)
         wanted = _Draw(queues, parts, orders, standing, unit, scope, set(after), skipped)
         found: list[Drawn] = []
-        for drawn in islice(wanted.stream(policy), n):
+        for drawn in islice(wanted.stream(known), n):
             found.append(drawn)
             wanted.passed.add((drawn.document_id, drawn.label_id))
         return found
@@ -96,6 +100,8 @@ class _Draw:
         self._queues, self._parts, self._orders, self._standing = queues, parts, orders, standing
         self._unit, self._scope, self._skipped = unit, scope, skipped
         self._inside = queues.inside(parts, scope)
+        # A label's audit goes on in that label's own order, so none of its pairs may be passed over.
+        self._inside_but_label = queues.inside(parts, replace(scope, label_id=None))
         self._live = parts.labels_by_id()
         self._reasons = REASONS if unit == "document" else PAIR_REASONS
         self.passed = after
@@ -117,13 +123,16 @@ class _Draw:
         return key not in self.passed and self._open(key)
 
     def _open(self, key: Key) -> bool:
-        """Whether nobody has settled an item, and the reviewer has not passed it over."""
+        """Whether nobody has settled an item of the scope, and the reviewer has not passed it over."""
+        return self._open_in(key, self._inside)
+
+    def _open_in(self, key: Key, inside: frozenset[str] | None) -> bool:
         document_id, label_id = key
         if document_id in self._standing.completed or document_id not in self._orders.view.document_idx:
             return False
         if key in self._skipped or (document_id, None) in self._skipped:
             return False
-        if self._inside is not None and document_id not in self._inside:
+        if inside is not None and document_id not in inside:
             return False
         return label_id is None or (
             label_id in self._live and not self._standing.is_decided((document_id, label_id))
@@ -174,12 +183,14 @@ class _Draw:
                 yield replace(item, inclusion_probability=p if whole else None)
             return
         frame = self._queues.frame(self._parts, must=must)
-        pairs: Iterator[Key] = iter(frame.rank if frame is not None else ())
-        for item in self._take(pairs, "audit", self._reasons["audit"]):
-            assert item.label_id is not None
-            assert frame is not None
-            p = frame.probability((item.document_id, item.label_id))
-            yield replace(item, inclusion_probability=p if whole else None)
+        only = self._scope.label_id
+        for pair in frame.rank if frame is not None else ():
+            if only is not None and pair[1] != only:
+                continue
+            if pair not in self.passed and self._open_in(pair, self._inside_but_label):
+                assert frame is not None
+                p = frame.probability(pair) if whole else None
+                yield Drawn(*pair, AUDIT_PAIR, self._reasons["audit"], p)
 
     def _recommended(self) -> Iterator[Drawn]:
         """The random order, with the audit's share of the decisions between."""
@@ -197,7 +208,7 @@ class _Draw:
             if item is None:
                 return
             n_all += step
-            n_audit += step * (item.policy == "audit")
+            n_audit += step * (item.policy in AUDITS)
             yield item
 
     def _mix(self) -> Iterator[Drawn]:

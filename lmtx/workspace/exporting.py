@@ -21,6 +21,7 @@ from lmtx.export.tables import ColumnType, Row
 from lmtx.types import CorpusView, Decision, Document, PairState, Progress
 from lmtx.workspace import tagging
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.thresholds import UNCALIBRATED, Floor, Threshold, floor_of
 
 _CORPUS: dict[str, ColumnType] = {
     "id": "text",
@@ -69,23 +70,38 @@ _PREDICTED = 5
 
 
 def export(
-    parts: Parts, what: str, format: str, out: Path, progress: Progress, reviewer: str | None = None
+    parts: Parts,
+    what: str,
+    format: str,
+    out: Path,
+    progress: Progress,
+    reviewer: str | None = None,
+    threshold: Threshold | None = None,
 ) -> Path:
     """See `Workspace.export`."""
     if reviewer is not None and what != "decisions":
         raise InputError(f"Only decisions are exported by reviewer, not {what!r}. Leave the reviewer out.")
+    if threshold is not None and what != "corpus":
+        raise InputError(f"Only the corpus is exported by a threshold, not {what!r}. Leave it out.")
     if what == "model":
         return _model(parts, format, out)
     if what == "decisions":
         return _decisions(parts, format, out, progress, reviewer)
-    columns, rows = {
-        "corpus": (_CORPUS, _corpus_rows),
-        "pairs": (_PAIRS, _pair_rows),
-    }.get(what, (None, None))
-    if columns is None or rows is None:
+    if what not in ("corpus", "pairs"):
         raise InputError(f"Export {what!r} does not exist. Known: corpus, pairs, decisions, model.")
+    columns = _CORPUS if what == "corpus" else _PAIRS
+    rows = _corpus_rows(parts, _floor(parts, threshold)) if what == "corpus" else _pair_rows(parts)
     total = _total(parts, what)
-    return write_table(rows(parts), columns, format, out, lambda n: progress(n, total, f"Writing {what}"))
+    return write_table(rows, columns, format, out, lambda n: progress(n, total, f"Writing {what}"))
+
+
+def _floor(parts: Parts, threshold: Threshold | None) -> Floor:
+    """From which probability on the tagger's tags are written."""
+    if threshold is None:
+        return Floor()
+    if tagging.tagger(parts).calibration is None:
+        raise InputError(UNCALIBRATED)
+    return floor_of(parts, threshold, "tagger", _PREDICTED)
 
 
 def _total(parts: Parts, what: str) -> int:
@@ -94,11 +110,12 @@ def _total(parts: Parts, what: str) -> int:
     return parts.journal.counts()["documents"]
 
 
-def _corpus_rows(parts: Parts) -> Iterator[Row]:
+def _corpus_rows(parts: Parts, floor: Floor) -> Iterator[Row]:
     """Documents with their tags.
 
     `tags` are what to use: of a completed document the accepted labels; of others the accepted ones and
-    the tagger's best that nobody rejected, or, before any training, the teacher's proposals.
+    the tagger's best that nobody rejected, or, before any training, the teacher's proposals. Of the tagger's
+    only those that the floor keeps are written.
     """
     view: CorpusView = parts.corpus()
     labels = parts.labels_by_id()
@@ -110,6 +127,7 @@ def _corpus_rows(parts: Parts) -> Iterator[Row]:
         predicted = (
             tagging.ranked(parts, documents, _PREDICTED) if trained and labels else [[] for _ in documents]
         )
+        predicted = [[r for r in best if floor.keeps(r.label_id, r.probability)] for best in predicted]
         for i, document in enumerate(documents):
             by_state: dict[str, list[str]] = {"accepted": [], "rejected": [], "proposed": []}
             for pair in states[document.id]:

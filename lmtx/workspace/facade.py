@@ -17,6 +17,7 @@ from lmtx.jobs import Job, WarmPool
 from lmtx.types import Document, Label, Progress, Role, Run, State, no_progress
 from lmtx.workspace import (
     browsing,
+    calibrating,
     elsewhere,
     exporting,
     importing,
@@ -40,7 +41,9 @@ from lmtx.workspace.models import (
     WorkspaceInfo,
 )
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.precision_methods import PrecisionMethods
 from lmtx.workspace.review_methods import ReviewMethods
+from lmtx.workspace.thresholds import Threshold
 from lmtx.workspace.trials import Trial, TrialPair, TrialReport
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "p
 OnBad = Literal["stop", "skip"]
 
 
-class Workspace(ReviewMethods):
+class Workspace(ReviewMethods, PrecisionMethods):
     """One project in one folder.
 
     Make one with `create`, open it with `open`; both are context managers. Everything durable is in
@@ -492,6 +495,19 @@ class Workspace(ReviewMethods):
         """
         return prompting.judged_decisions(self._parts, teacher_key)
 
+    def calibrate(self, teacher_key: str, progress: Progress = no_progress) -> str:
+        """Fit where a reranker's yes begins to people's decisions; returns the new teacher's specification.
+
+        It becomes the teacher of the workspace, and what the old one judged is judged by it too, from the
+        scores that were kept: no model is asked. Decisions on the reserve are not read.
+
+        Raises
+        ------
+        InputError
+            If the teacher is no reranker, or there are too few decisions on what it judged.
+        """
+        return calibrating.calibrate(self._parts, teacher_key, progress)
+
     def check_positions(
         self, teacher: str | None = None, n_documents: int = 20, progress: Progress = no_progress
     ) -> PositionReport:
@@ -606,14 +622,39 @@ class Workspace(ReviewMethods):
     # ---- using --------------------------------------------------------------------------------
 
     def predict(
-        self, texts: Sequence[Document | str], top_k: int = 5, system: str = "tagger", words: bool = True
+        self,
+        texts: Sequence[Document | str],
+        top_k: int = 5,
+        system: str = "tagger",
+        words: bool = True,
+        threshold: Threshold | None = None,
     ) -> list[list[Tag]]:
         """Tag texts: the best labels of each, best first.
 
-        Without a promoted run the zero-shot ranking answers. `words=False` leaves out the words and
-        parts, which is quicker for many texts.
+        Without a promoted run the zero-shot ranking answers.
+
+        Parameters
+        ----------
+        texts : sequence of Document or str
+        top_k : int
+            At most so many labels of each.
+        system : str
+            As for `evaluate`.
+        words : bool
+            False leaves out the words and parts, which is quicker for many texts.
+        threshold : float or {"promised", "promised by group"}, optional
+            Only tags of at least this probability. "promised": of the lowest one at which the audit promises
+            that the target (`settings.precision_target`) is right, for texts like those of the corpus. "by
+            group": of that of each label's group; labels of groups without one are not given.
+
+        Raises
+        ------
+        InputError
+            If nothing calibrates the system.
+        NothingToDoError
+            If nothing can be promised yet; the message says what that would take.
         """
-        return tagging.predict(self._parts, texts, top_k, system, words)
+        return tagging.predict(self._parts, texts, top_k, system, words, threshold)
 
     def export(
         self,
@@ -622,14 +663,16 @@ class Workspace(ReviewMethods):
         out: Path | str,
         progress: Progress = no_progress,
         reviewer: str | None = None,
+        threshold: Threshold | None = None,
     ) -> Path:
         """Write the corpus with its tags, the pairs, the decisions, or the promoted model.
 
         `format` is "csv", "jsonl" or "parquet"; the model is a folder ("folder") or "zip". Decisions can also
         be had as "label-studio", "argilla" (both JSON) or "prodigy" (JSON lines), by document and with what
-        teacher and tagger propose; `reviewer` leaves in only theirs.
+        teacher and tagger propose; `reviewer` leaves in only theirs. `threshold` is as for `predict`, and for
+        what the tagger adds to the corpus; labels that people accepted stay.
         """
-        return exporting.export(self._parts, what, format, Path(out), progress, reviewer)
+        return exporting.export(self._parts, what, format, Path(out), progress, reviewer, threshold)
 
     # ---- jobs ---------------------------------------------------------------------------------
 

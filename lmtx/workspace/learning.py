@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from lmtx.errors import InputError
 from lmtx.jobs import spare_cores
 from lmtx.types import Progress, Run
-from lmtx.workspace import importing, measuring, watching
+from lmtx.workspace import importing, measuring
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.population import write_population
 from lmtx.workspace.teaching import EVIDENCE, inputs, needs, ready
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def train(parts: Parts, progress: Progress, config: dict[str, Any]) -> Run:
     try:
         with _modest():
             run = train_once(inputs(parts), progress, **config)
-            watching.write_population(parts, run)
+            write_population(parts, run)
             return run
     except TypeError as error:
         if "unexpected keyword" in str(error):  # a setting of that name does not exist
@@ -76,7 +77,7 @@ def cycle(
             progress=progress,
             budget=limits,
         )
-        watching.write_population(parts, report.run)
+        write_population(parts, report.run)
         return report
 
 

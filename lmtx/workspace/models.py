@@ -12,7 +12,6 @@ from lmtx.review.models import BatchRow
 from lmtx.types import Decision, Document, Label, Role, Run, State, Verdict
 
 if TYPE_CHECKING:
-    from lmtx.quality.estimates import Interval
     from lmtx.teacher import Estimate
 
 
@@ -336,30 +335,3 @@ class DefinitionRow:
     wanted: bool
     old: float | None
     new: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewedPrecision:
-    """How good the tags of the promoted run are, from documents that the audit drew and people completed.
-
-    Attributes
-    ----------
-    run_id : str
-    cut : int
-        Tags of a document.
-    n_documents, n_reserve : int
-        Audited documents, and all of the reserve.
-    precision, recall : Interval
-        Of all tags; recall at the same cut.
-    labels : list of (label id, name, right, audited, in the corpus about, low, high)
-        Of each label that is given: audited documents that got it and where it is right; the interval of its
-        precision. The most given first.
-    """
-
-    run_id: str
-    cut: int
-    n_documents: int
-    n_reserve: int
-    precision: Interval
-    recall: Interval
-    labels: list[tuple[str, str, int, int, int, float, float]]

@@ -15,15 +15,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmtx.encoder import encoder_key
 from lmtx.errors import LmtxError
 from lmtx.review import SCORED, Frame, Orders, Policy, Pool, Scope, Unit
 from lmtx.types import CorpusView
 from lmtx.workspace import tagging
+from lmtx.workspace.audit_design import Weights, weights_in_use
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.population import tags_of
 from lmtx.workspace.proposing import left_out, proposed
+from lmtx.workspace.scoping import documents_in
 from lmtx.workspace.standing import Standing
 
 if TYPE_CHECKING:
@@ -32,14 +35,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _POOL = 1000  # documents among which a scored policy looks
-_FRAME = 1000  # documents of the reserve whose pairs the audit of pairs draws from
+_FRAME = 1000  # documents of the reserve whose pairs the audit of pairs draws from, where no run is in use
 _SMALL = 40  # documents that can be scored while somebody waits
 _LOOK_S = 20.0  # how old may be what only judgments change
 _OLD_S = 300.0  # a pool is made anew then, if anything was said since
 _SOONEST_S = 5.0
 _SAME_CLICK_S = 0.2
 _KEPT = 4  # pools of scopes
-_FOUND = 5000  # documents of a search that a scope holds
 
 Version = tuple[object, ...]
 
@@ -69,6 +71,7 @@ class Queues:
         self._pools: OrderedDict[Scope, _Made] = OrderedDict()
         self._small: OrderedDict[Scope, _Made] = OrderedDict()
         self._frame: tuple[Version, Frame] | None = None
+        self._weights: tuple[Weights, int] | None = None
         self._scopes: OrderedDict[Scope, tuple[Version, frozenset[str]]] = OrderedDict()
         self._spent: set[str] = set()  # documents whose pairs are all settled, though nobody completed them
         self._running: set[str] = set()
@@ -263,9 +266,13 @@ class Queues:
         return have[1] if have is not None and have[0] == version else self._load(parts, version, run_id)
 
     def frame(self, parts: Parts, *, must: bool) -> Frame | None:
-        """Return the frame of the audit of pairs; None while the first is made and not `must`."""
-        if self._frame is None or self._frame[0] != self._version(parts):
-            if must and self._frame is None:
+        """Return the frame of the audit of pairs; None while the first is made and not `must`.
+
+        With `must` it is that of the run in use; else an older one serves until that is there.
+        """
+        if self._frame is None or self._frame[0] != self._frame_version(parts):
+            # What a run wrote down is read at once; what has to be predicted is waited for only once.
+            if must and (self._frame is None or tags_of(parts) is not None):
                 self._make_frame(parts)
             else:
                 self.soon(parts, "frame", lambda: self._make_frame(parts))
@@ -275,17 +282,22 @@ class Queues:
         """Return the frame that was made last."""
         return None if self._frame is None else self._frame[1]
 
+    def _frame_version(self, parts: Parts) -> Version:
+        weights = weights_in_use(parts)
+        if self._weights is None or self._weights[0] != weights:
+            self._weights = (weights, self._weights[1] + 1 if self._weights else 0)
+        return *self._version(parts), self._weights[1]
+
     def _make_frame(self, parts: Parts) -> None:
-        version = self._version(parts)
+        version = self._frame_version(parts)
         with self._lock:
             orders, standing = self._ready(parts)
-            seq, chosen = standing.seq, orders.reserve[:_FRAME]
-        view = orders.view
-        documents = [view.documents[view.document_idx[x]] for x in chosen]
-        found = proposed(parts, self._newest(parts), documents, polite=True, all_of_them=True)
-        live = parts.labels_by_id()
-        best = {x: [label for label in found[x].label_ids if label in live] for x in chosen}
-        frame = Frame.make(best, orders.seed, len(orders.reserve))
+            seq = standing.seq
+        tags = tags_of(parts)
+        # What the run in use gave to the reserve is what is measured; without a run, what would be given.
+        best = self._would_be_given(parts, orders) if tags is None else tags.by_document()
+        frame = Frame.make(best, orders.seed, len(orders.reserve), weights_in_use(parts).of_label)
+        chosen = list(best)
         states = parts.journal.pair_states_of(chosen)
         decided = {
             (x, pair.label_id) for x, said in states.items() for pair in said if pair.decision is not None
@@ -293,6 +305,13 @@ class Queues:
         with self._lock:
             standing.watch(chosen, decided, seq)
             self._frame = (version, frame)
+
+    def _would_be_given(self, parts: Parts, orders: Orders) -> dict[str, list[str]]:
+        chosen, view = orders.reserve[:_FRAME], orders.view
+        documents = [view.documents[view.document_idx[x]] for x in chosen]
+        found = proposed(parts, self._newest(parts), documents, polite=True, all_of_them=True)
+        live = parts.labels_by_id()
+        return {x: [label for label in found[x].label_ids if label in live] for x in chosen}
 
     def inside(self, parts: Parts, scope: Scope) -> frozenset[str] | None:
         """Documents of a scope, None where it is everything."""
@@ -303,7 +322,7 @@ class Queues:
         if kept is None or kept[0] != version:
             made = self._pools.get(Scope())
             pool = None if made is None else made.pool
-            kept = (version, _inside(parts, scope, pool, self.kept_frame()))
+            kept = (version, documents_in(parts, scope, pool, self.kept_frame()))
             self._scopes[scope] = kept
             while len(self._scopes) > _KEPT:
                 self._scopes.popitem(last=False)
@@ -355,45 +374,6 @@ def queues_of(parts: Parts) -> Queues:
         if found is None:
             found = _all[parts] = Queues()
         return found
-
-
-def _inside(parts: Parts, scope: Scope, pool: Pool | None, frame: Frame | None) -> frozenset[str]:
-    """Look up the documents of a scope that is not everything."""
-    found: list[set[str]] = []
-    if scope.document_ids:
-        found.append(set(scope.document_ids))
-    if scope.query.strip():
-        found.append(
-            set(
-                _ids(
-                    lambda page: parts.journal.documents_page(query=scope.query, page=page, page_size=1000),
-                    lambda row: row.id,
-                )
-            )
-        )
-    if scope.label_id is not None:
-        label_id = scope.label_id
-        documents = set(
-            _ids(lambda page: parts.journal.undecided_documents(label_id, page, 1000), lambda row: row[0])
-        )
-        # The tagger's opinion as far as it is known: of the documents that are scored anyway.
-        if pool is not None:
-            documents |= {x for x, label in pool.pair_order["default"] if label == label_id}
-        if frame is not None:
-            documents |= {x for x, label in frame.rank if label == label_id}
-        found.append(documents)
-    return frozenset(set.intersection(*found)) if found else frozenset()
-
-
-def _ids(read: Callable[[int], Any], id_of: Callable[[Any], str]) -> list[str]:
-    """Ids on all pages of a list, at most some thousands."""
-    found: list[str] = []
-    for page in count():
-        rows = read(page)
-        found += [id_of(row) for row in rows]
-        if page + 1 >= rows.n_pages or len(found) >= _FOUND:
-            return found
-    return found
 
 
 def _label_counts(parts: Parts) -> dict[str, int]:

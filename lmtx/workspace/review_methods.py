@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtx.review.models import Bulk, PairItem, Policy, ReviewItem, Scope, Unit
 from lmtx.types import Action, Decision, Label, Progress, no_progress
-from lmtx.workspace import audited, batches, bulk, defining, history, reviewing, watching
+from lmtx.workspace import batches, bulk, defining, history, reviewing, watching
 from lmtx.workspace.parts import Parts
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         Gain,
         LabelBatch,
         LearningState,
-        ReviewedPrecision,
         ReviewProgress,
         TagChange,
     )
@@ -221,13 +220,6 @@ class ReviewMethods:
     def review_stats(self, reviewer: str) -> dict[str, float]:
         """Return "decisions_today", "documents_today", "per_minute" (last ten minutes), "completed"."""
         return history.stats(self._parts, reviewer)
-
-    def reviewed_precision(self) -> ReviewedPrecision | None:
-        """How good the tags are by audited documents; None where no promoted run has tagged the reserve.
-
-        Only documents that the audit drew and somebody completed count, whatever else was decided.
-        """
-        return audited.reviewed_precision(self._parts)
 
     def review_progress(self) -> ReviewProgress:
         """How far the review is to the workspace's goal, and what is left."""

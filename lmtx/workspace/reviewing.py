@@ -11,6 +11,8 @@ import numpy as np
 
 from lmtx.errors import InputError, NotFoundError
 from lmtx.review import (
+    AUDIT_PAIR,
+    AUDITS,
     PAIR_REASONS,
     REASONS,
     Highlight,
@@ -106,15 +108,18 @@ def review_item(parts: Parts, document_id: str, policy: Policy) -> ReviewItem:
     return found[0]
 
 
-def pair_item(parts: Parts, document_id: str, label_id: str, policy: Policy) -> PairItem:
+def pair_item(parts: Parts, document_id: str, label_id: str, policy: Policy | str) -> PairItem:
     """See `Workspace.pair_item`."""
     if label_id not in parts.labels_by_id():
         raise NotFoundError(f"Label {label_id!r} is not in this workspace. It may have been deleted.")
     probability = None
-    if policy == "audit":
+    if policy in AUDITS:
         frame = queues_of(parts).frame(parts, must=False)
         probability = None if frame is None else frame.probability((document_id, label_id))
-    drawn = Drawn(document_id, label_id, policy, PAIR_REASONS[policy], probability)
+        drawn = Drawn(document_id, label_id, AUDIT_PAIR, PAIR_REASONS["audit"], probability)
+    else:
+        reason = {str(name): x for name, x in PAIR_REASONS.items()}[policy]
+        drawn = Drawn(document_id, label_id, policy, reason)
     found = _pair_items(parts, [drawn], wait=True)
     if not found:
         raise NotFoundError(f"Document {document_id!r} is not in this workspace. It may have been deleted.")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from lmtx.journal import Journal
-from lmtx.review import Pair
+from lmtx.review import AUDITS, Pair
 from lmtx.types import Decision
 
 _PAGE = 5000
@@ -156,7 +156,7 @@ class Standing:
     def counts(self) -> tuple[int, int]:
         """Standing decisions of the audit, and all that a queue asked for; bulk and imports are neither."""
         n_all = sum(n for policy, n in self._counts.items() if policy not in _NOT_ASKED)
-        return self._counts["audit"], n_all
+        return sum(self._counts[policy] for policy in AUDITS), n_all
 
     def count_again(self, seq: int, counts: dict[str, int]) -> None:
         """Replace the counts by those read from the journal after decision `seq`."""

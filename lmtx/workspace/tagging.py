@@ -13,6 +13,7 @@ from lmtx.review import Ranked, is_joining, matching_words
 from lmtx.types import Document, Progress, Run, no_progress
 from lmtx.workspace.models import Tag
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.thresholds import UNCALIBRATED, Threshold, floor_of
 
 if TYPE_CHECKING:
     from lmtx.tagger import Tagger
@@ -101,7 +102,12 @@ def zero_shot(parts: Parts) -> Tagger:
 
 
 def predict(
-    parts: Parts, texts: Sequence[Document | str], top_k: int, system: str, words: bool
+    parts: Parts,
+    texts: Sequence[Document | str],
+    top_k: int,
+    system: str,
+    words: bool,
+    threshold: Threshold | None = None,
 ) -> list[list[Tag]]:
     """See `Workspace.predict`."""
     if top_k < 1:
@@ -113,6 +119,9 @@ def predict(
     if not documents:
         return []
     found = tagger(parts, system)
+    floor = floor_of(parts, threshold, system, top_k)
+    if threshold is not None and found.calibration is None:
+        raise InputError(UNCALIBRATED)
     labels, paths = parts.labels_by_id(), parts.label_paths()
     vectors = parts.text_vectors(documents)
     full = [d.full_text for d in documents]
@@ -126,6 +135,8 @@ def predict(
             for j, idx in enumerate(scored.label_idx[i])
             if idx >= 0 and found.label_ids[int(idx)] in labels
         ][:top_k]
+        if probabilities is not None:
+            kept = [(j, idx) for j, idx in kept if floor.keeps(found.label_ids[idx], probabilities[i, j])]
         parts_of = found.explain(vectors[i], text, [idx for _, idx in kept]) if words else [{} for _ in kept]
         surface = _surface_forms(found, text) if words else {}
         tags = []

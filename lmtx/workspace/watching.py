@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmtx.errors import DAMAGED, StorageError
+import numpy as np
+
 from lmtx.jobs.model import UNFINISHED
-from lmtx.review import seeded_order
 from lmtx.types import Decision, Run
+from lmtx.workspace.audited import label_figures
 from lmtx.workspace.models import Gain, LearningState, ReviewProgress, TagChange
 from lmtx.workspace.parts import Parts
 
 if TYPE_CHECKING:
     from lmtx.cycle.changes import Change
 
-_POPULATION = "reserve.json"
-_AUDIT = "audit"
-MOST_RESERVED = 2_000
-"""Reserved documents that a run tags to see how often it gives each label, the first in the audit's order."""
-
-_TAGS = 5
 _TRAININGS = ("train", "cycle")
 _MOST_GAINS = 50
 _MOST_BEHIND = 5
 _MOST_LISTED = 10
-_PAGE = 5_000
 _LOOKED_AT = 300  # decisions on a label among which the nearest are looked for
 
 
@@ -175,148 +165,32 @@ def _nearest(parts: Parts, change: Change, decisions: Sequence[Decision]) -> lis
 # ---- how far the review is ------------------------------------------------------------------------
 
 
-def write_population(parts: Parts, run: Run) -> None:
-    """Write down which labels a run gives to reserved documents, so that no click has to ask it.
-
-    At most `MOST_RESERVED` of them, in the order in which the audit takes them.
-    """
-    from lmtx.tagger import Tagger
-
-    view = parts.corpus()
-    ids = seeded_order((view.documents[int(i)].id for i in view.rows("reserve")), parts.settings.seed, _AUDIT)
-    documents = [view.documents[view.document_idx[i]] for i in ids[:MOST_RESERVED]]
-    tagger = Tagger.load(parts.folder / run.folder)
-    tags: dict[str, list[tuple[str, float | None]]] = {}
-    if documents:
-        scored = tagger.predict(
-            parts.document_vectors(documents),
-            [d.full_text for d in documents],
-            min(_TAGS, len(tagger.label_ids)),
-        )
-        probability = tagger.probability(scored.score)
-        for i, document in enumerate(documents):
-            tags[document.id] = [
-                (tagger.label_ids[j], None if probability is None else round(float(probability[i, k]), 5))
-                for k, j in enumerate(scored.label_idx[i].tolist())
-                if j >= 0
-            ]
-    path = parts.folder / run.folder / _POPULATION
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(json.dumps({"n_reserve": len(ids), "tags": tags}, ensure_ascii=False), "utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: can't be written ({error}). Check space and rights.") from error
-
-
-@dataclass(frozen=True)
-class Population:
-    """Tags that a run gives to reserved documents, in the audit's order.
-
-    tags : document id -> label id -> probability, None where nothing calibrates it
-    n_reserve : documents of the reserve, of which these are the first
-    """
-
-    tags: dict[str, dict[str, float | None]]
-    n_reserve: int
-
-    @classmethod
-    def load(cls, folder: Path) -> Population:
-        """Read what a training wrote; empty where it wrote none."""
-        try:
-            body = json.loads((folder / _POPULATION).read_text(encoding="utf-8"))
-            return cls({i: dict(x) for i, x in body["tags"].items()}, int(body["n_reserve"]))
-        except DAMAGED:  # of a run that was trained before there was one
-            return cls({}, 0)
-
-    def sizes(self) -> dict[str, int]:
-        """Label id -> reserved documents that are given it, about, where only a part was looked at."""
-        share = max(1.0, self.n_reserve / max(1, len(self.tags)))
-        counts = Counter(label_id for tags in self.tags.values() for label_id in tags)
-        return {label_id: round(n * share) for label_id, n in counts.items()}
-
-
-@dataclass
-class _Audited:
-    """Audited decisions that stand, brought up to date by what is new since it was last looked at."""
-
-    head: int = 0
-    said: dict[int, tuple[str, str, bool]] = field(default_factory=dict)
-    fallen: set[int] = field(default_factory=set)
-
-    def follow(self, parts: Parts) -> None:
-        head = parts.journal.head_seq()
-        if not self.head or head - self.head > _PAGE or not self._add(parts):
-            self._read(parts)
-        self.head = head
-
-    def _add(self, parts: Parts) -> bool:
-        """Take in what is new; False where a retract was taken back, which only reading all can tell."""
-        for d in parts.journal.decisions(after_seq=self.head, limit=None):
-            if d.retracts in self.fallen:
-                return False
-            if d.retracts is not None:
-                self.said.pop(d.retracts, None)
-                self.fallen.add(d.seq)
-            else:
-                self._take([d])
-        return True
-
-    def _read(self, parts: Parts) -> None:
-        self.said, self.fallen = {}, set()
-        page = 0
-        while True:
-            found = parts.journal.decisions_page(policy=_AUDIT, standing=True, page=page, page_size=_PAGE)
-            self._take(found.items)
-            page += 1
-            if page >= found.n_pages:
-                return
-
-    def _take(self, decisions: Iterable[Decision]) -> None:
-        for d in decisions:
-            if d.policy == _AUDIT and d.label_id is not None and d.action in ("accept", "reject"):
-                self.said[d.seq] = (d.document_id, d.label_id, d.action == "accept")
-
-    def pairs(self) -> dict[tuple[str, str], bool]:
-        """Pair -> whether the newest decision that stands accepts it."""
-        return {(i, x): right for _, (i, x, right) in sorted(self.said.items())}
-
-
 def progress(parts: Parts) -> ReviewProgress:
     """See `Workspace.review_progress`."""
     run, settings = parts.journal.promoted(), parts.settings
     goal = (settings.goal_predictions, settings.goal_points)
-    version = (parts.journal.head_seq(), run and run.id, goal)
+    version = (parts.journal.head_seq(), run and run.id, goal, id(parts.corpus()))
     found: ReviewProgress = parts.kept("review progress", version, lambda: _progress(parts, run, *goal))
     return found
 
 
-def population_of(parts: Parts, run: Run) -> Population:
-    """Return the tags of reserved documents by a run, kept while it is the one asked for."""
-    found: Population = parts.kept("reserve", run.id, lambda: Population.load(parts.folder / run.folder))
-    return found
-
-
 def _progress(parts: Parts, run: Run | None, least: int, points: float) -> ReviewProgress:
-    from lmtx.quality.reviews import half_width, reviews_needed
+    from lmtx.quality.reviews import widths_needed
 
     by_label = _most_decided(parts)
-    if run is None:
+    found = None if run is None else label_figures(parts)
+    if found is None:
         return ReviewProgress(0, 0, 0, by_label)
-    population = population_of(parts, run)
-    audited: _Audited = parts.kept("audited", None, _Audited)
-    audited.follow(parts)
-    right, n = Counter[str](), Counter[str]()
-    for (document_id, label_id), accepted in audited.pairs().items():
-        if label_id in population.tags.get(document_id, ()):
-            n[label_id] += 1
-            right[label_id] += accepted
-    labels = parts.labels_by_id()
-    sizes = {x: size for x, size in population.sizes().items() if size >= least and x in labels}
+    tags, figures = found
+    # Where the run looked at a part of the reserve only, it gives a label that much more often.
+    times = max(1.0, tags.n_reserve / len(tags.document_ids))
+    asked = np.rint(figures.given * times) >= least
     half = min(points / 100, 0.499)
-    known = [x for x, size in sizes.items() if n[x] and half_width(right[x], n[x], size) <= half]
-    left = sum(reviews_needed(right[x], n[x], size, half) for x, size in sizes.items() if x not in set(known))
-    return ReviewProgress(len(sizes), len(known), left, by_label)
+    known = asked & (figures.n > 0) & ((figures.high - figures.low) / 2 <= half)
+    needed = widths_needed(figures.right, figures.n, figures.population, half)
+    # No more can be asked about than the reserve has.
+    left = np.minimum(np.maximum(needed, 1), figures.given - figures.n)
+    return ReviewProgress(int(asked.sum()), int(known.sum()), int(left[asked & ~known].sum()), by_label)
 
 
 def _most_decided(parts: Parts) -> dict[str, tuple[int, int]]:
@@ -330,11 +204,8 @@ def _most_decided(parts: Parts) -> dict[str, tuple[int, int]]:
 
 
 __all__ = [
-    "Population",
     "changes",
     "gains",
     "learning_state",
-    "population_of",
     "progress",
-    "write_population",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,13 @@ from tests.unit.teacher.misbehaving import Misbehaving
 pytestmark = pytest.mark.browser
 JOB = 150_000  # ms that a job may take on a slow machine
 N_LABELS = 8
+KEY = "sk-planted-on-screen-9Qx2"
+
+
+@pytest.fixture(autouse=True)
+def planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key in the environment of the app, which no screen may ever show."""
+    monkeypatch.setenv("LMTX_API_KEY", KEY)
 
 
 @pytest.fixture
@@ -112,3 +120,40 @@ def test_a_language_model_is_connected_and_asked(
     page.get_by_role("button", name="Save as a new version").click()
     expect(page.get_by_text("Saved as my-tag.v1")).to_be_visible()
     assert (topics / "prompts" / "my-tag.v1.jinja").is_file()
+
+    # A trial: ten pairs labelled by keys without seeing what the teacher said, then its report.
+    judge.behave = lambda asked: "ok"
+    view(page, "Trial")
+    page.get_by_role("spinbutton", name="Pairs").fill("10")
+    page.keyboard.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Start the trial").click()
+    asked = page.locator(".lx-asked-name")
+    asked.wait_for(timeout=JOB)
+    settle(page)
+    for i in range(10):
+        expect(page.get_by_text(f"{i} of 10 pairs labelled")).to_be_visible()
+        document = page.locator(".st-key-lx_reading").inner_text()
+        fits = re.search(rf"\b{re.escape(asked.inner_text())}\b", document) is not None
+        page.wait_for_timeout(500)  # one that comes at once is a double press
+        page.keyboard.press("1" if fits else "2")
+        settle(page)
+    expect(page.get_by_text(re.compile(r"is right on \d+ of \d+ pairs"))).to_be_visible()
+    with Workspace.open(topics, own_index=False) as workspace:
+        (trial,) = workspace.trials()
+        assert trial.n_labelled == trial.n_pairs == 10
+        side = workspace.trial_report(trial.id).sides[0]
+        said = [d for d in workspace.journal.decisions(standing=True) if d.policy == "trial"]
+    assert len(said) == 10
+    assert (side.n_right, side.n, side.n_unparsed) == (10, 10, 0)  # this judge knows the topics of a text
+    assert {d.action for d in said} <= {"accept", "reject"}
+
+    # The key went with every question, and is on no screen.
+    assert {x.headers["authorization"] for x in judge.chats()} == {f"Bearer {KEY}"}
+    for name in ("Ask", "What it said", "Prompt", "Trial"):
+        view(page, name)
+        assert KEY not in page.content()
+    for screen in ("settings", "export", "overview", "train"):
+        page.goto(f"{app.url}/{screen}")
+        settle(page)
+        assert KEY not in page.content()

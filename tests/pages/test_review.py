@@ -260,6 +260,21 @@ def test_a_scope_asks_only_about_its_label(full: Path, open_page: Open) -> None:
     assert not has(at, "unlabel")
 
 
+def test_an_audited_pair_is_recorded_as_one_and_found_again(full: Path, open_page: Open) -> None:
+    at = open_page("review", mode="pair", queue="audit")
+    press(at, "accept_")
+    said = standing(full)
+    assert [d.policy for d in said] == ["audit_pair"]
+    assert "✓ right" in press(at, "previous_")
+    assert has(at, f"accept_{said[0].label_id}_{said[0].document_id}")
+    at = open_page("review", mode="history", through="audit_pair")
+    assert at.selectbox(key="history_Queue").value == "audit_pair"
+    assert "Random pairs to measure" in set(at.dataframe[0].value["Queue"])
+    at.selectbox(key="history_Queue").set_value(None).run()
+    assert not at.exception
+    assert at.selectbox(key="history_Queue").value is None
+
+
 # ---- labels ---------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,24 @@
-"""Precision by audited documents on its screen."""
+"""Precision by the audit on its screen: what shows, what it rests on, and its addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from lmtx.quality.promises import Promise
+from lmtx.review import Scope
+from lmtx.types import Action, Decision
 from lmtx.workspace import Workspace
+from lmtx.workspace.precision_models import Cut
+
+Open = Callable[..., AppTest]
+VIEWS = ("overview", "labels", "errors", "runs", "probabilities", "plan")
 
 
 def text_of(at: AppTest) -> str:
@@ -15,44 +26,335 @@ def text_of(at: AppTest) -> str:
     return " ".join(str(x.proto.body) for x in at.get("html"))
 
 
-def reviewed_screen(open_page: Callable[..., AppTest]) -> AppTest:
-    """Open the screen and choose what people decided."""
-    at = open_page("precision")
-    at.segmented_control(key="precision_truth").set_value("reviewed").run()
+def screen(open_page: Open, **params: str) -> AppTest:
+    """Open what people audited, as a link does."""
+    at = open_page("precision", truth="reviewed", **params)
     assert not at.exception
     return at
 
 
-def test_without_audited_documents_it_says_what_to_do(full: Path, open_page: Callable[..., AppTest]) -> None:
-    at = reviewed_screen(open_page)
-    assert "No document of the audit has been completed yet" in text_of(at)
-    assert any(b.label == "Audit documents" for b in at.button)
-
-
-def test_audited_documents_give_figures(full: Path, open_page: Callable[..., AppTest]) -> None:
-    with Workspace.open(full / "library", own_index=False) as workspace:
-        gold = workspace.journal.gold("train")
-        for _ in range(6):
+@pytest.fixture(scope="module")
+def answered(taught: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace where two documents and ten pairs were audited, by a person who knows gold."""
+    folder = tmp_path_factory.mktemp("answered") / "library"
+    shutil.copytree(taught / "library", folder)
+    with Workspace.open(folder, own_index=False) as workspace:
+        gold = {i: set(labels) for i, labels in workspace.journal.gold("train").items()}
+        for _ in range(2):
             item = workspace.next_documents("audit", "Ada")[0]
-            right = set(gold.get(item.document.id, ()))
+            right = gold.get(item.document.id, set())
             shown = {c.label_id for c in item.candidates}
             workspace.complete(item.document.id, "Ada", right, shown - right, item.policy, None)
-        found = workspace.reviewed_precision()
-        assert found is not None
-    at = reviewed_screen(open_page)
-    text = text_of(at)
-    assert "6 audited documents" in text
-    assert "first impression" in text
-    assert f"{100 * (found.precision.value or 0):.1f}" in text
-    table = at.dataframe[0].value
-    assert set(table["Known"]) <= {"", "to ±10 points", "not enough reviews"}
-    assert int(table["Audited"].sum()) > 0
+        for _ in range(10):
+            pair = workspace.next_pairs("audit", "Ada")[0]
+            i, label = pair.document.id, pair.candidate.label_id
+            action: Action = "accept" if label in gold.get(i, set()) else "reject"
+            workspace.decide([Decision(i, label, action, "Ada", pair.policy, pair.inclusion_probability)])
+    return folder
 
 
-def test_a_run_that_has_not_tagged_the_reserve_asks_for_a_training(
-    full: Path, open_page: Callable[..., AppTest]
-) -> None:
+@pytest.fixture
+def audited(home: Path, answered: Path) -> Path:
+    """A home with a copy of it."""
+    shutil.copytree(answered, home / "library")
+    return home
+
+
+# ---- states ---------------------------------------------------------------------------------------
+
+
+def each_view(open_page: Open) -> Iterator[tuple[str, AppTest]]:
+    """Go through the views by their buttons, and through the page on the method."""
+    at = screen(open_page)
+    for view in VIEWS:
+        at.segmented_control(key="reviewed_view").set_value(view).run()
+        assert not at.exception
+        assert 'role="alert"' not in text_of(at), view
+        yield view, at
+    at.query_params["view"] = "method"
+    at.run()
+    assert not at.exception
+    assert any("How precision is measured" in str(x.value) for x in at.markdown)
+
+
+def test_every_view_draws_with_answers(audited: Path, open_page: Open) -> None:
+    for view, at in each_view(open_page):
+        assert at.segmented_control(key="reviewed_view").value == view
+
+
+def test_every_view_draws_without_answers(full: Path, open_page: Open) -> None:
+    assert len(list(each_view(open_page))) == len(VIEWS)
+
+
+def test_without_answers_it_says_what_to_do(full: Path, open_page: Open) -> None:
+    at = screen(open_page)
+    assert "Nothing of the audit has been answered yet" in text_of(at)
+    assert {"Audit pairs", "Audit documents"} <= {b.label for b in at.button}
+
+
+def test_one_answer_is_not_enough_for_a_figure(full: Path, open_page: Open) -> None:
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        pair = workspace.next_pairs("audit", "Ada")[0]
+        i, label = pair.document.id, pair.candidate.label_id
+        workspace.decide([Decision(i, label, "accept", "Ada", pair.policy, pair.inclusion_probability)])
+    for view, at in each_view(open_page):
+        text = text_of(at)
+        if view == "overview":
+            assert "Not enough reviews yet" in text
+            assert "not enough reviews" in text
+            assert "nan" not in text
+        if view == "labels":
+            assert set(at.dataframe[0].value["Known"]) == {"first impression", "not enough reviews"}
+
+
+def test_a_cut_by_probability_where_there_is_none_says_what_to_do(audited: Path, open_page: Open) -> None:
+    at = screen(open_page, system="zero-shot", **{"from": "50"})
+    assert "needs a calibrated tagger" in text_of(at)
+    at.selectbox(key="reviewed_from").set_value(0).run()
+    assert not at.exception
+    assert "likeness of names alone" in text_of(at)
+
+
+def test_a_run_that_has_not_tagged_the_reserve_asks_for_a_training(full: Path, open_page: Open) -> None:
     for path in (full / "library" / "runs").glob("*/reserve.json"):
         path.unlink()
-    at = reviewed_screen(open_page)
-    assert "has tagged the reserve" in text_of(at)
+    for view, at in each_view(open_page):
+        if view in ("overview", "labels", "plan"):
+            assert "has tagged the reserve" in text_of(at)
+
+
+def test_what_is_not_known_in_the_address_is_as_if_it_were_not_there(audited: Path, open_page: Open) -> None:
+    at = screen(open_page, view="nonsense", tags="70", **{"from": "x"})
+    assert at.segmented_control(key="reviewed_view").value == "overview"
+    assert at.selectbox(key="reviewed_tags").value == 5
+    at = screen(open_page, system="no such run")
+    assert 'role="alert"' in text_of(at)
+    assert at.selectbox(key="reviewed_system")  # the way out is there
+    assert "does not exist" in text_of(screen(open_page, view="labels", label="no such label"))
+
+
+# ---- figures --------------------------------------------------------------------------------------
+
+
+def test_the_overview_shows_the_report_and_says_of_what(audited: Path, open_page: Open) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report = workspace.precision_report()
+        assert report is not None
+        assert report.precision.value is not None
+    text = text_of(screen(open_page))
+    assert f"{100 * report.precision.value:.1f}" in text
+    assert f"[{100 * report.precision.low:.1f}, {100 * report.precision.high:.1f}]" in text
+    assert "first impression" in text
+    assert "the tagger in use" in text
+    assert "first 5 tags of each document" in text
+    assert ">reviewed<" in text
+
+
+def test_another_cut_and_another_system_are_in_the_address(audited: Path, open_page: Open) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        one = workspace.precision_report("student", Cut(1))
+        assert one is not None
+        assert one.precision.value is not None
+    at = screen(open_page)
+    at.selectbox(key="reviewed_system").set_value("student").run()
+    at.selectbox(key="reviewed_tags").set_value(1).run()
+    assert not at.exception
+    assert (at.query_params["system"], at.query_params["tags"]) in ((["student"], ["1"]), ("student", "1"))
+    text = text_of(at)
+    assert "the student alone" in text
+    assert "first tag of each document" in text
+    assert f"{100 * one.precision.value:.1f}" in text
+
+
+def test_the_number_on_a_link_is_that_of_the_decisions_it_lists(audited: Path, open_page: Open) -> None:
+    at = screen(open_page)
+    pairs = next(b for b in at.button if b.key == "decisions_pairs")
+    documents = next(b for b in at.button if b.key == "decisions_documents")
+    assert pairs.label == "10 answers to pairs"
+    assert documents.label == "2 settled documents"
+    pairs.click().run()
+    assert not at.exception
+    at = open_page("review", mode="history", through="audit_pair", standing="1")
+    assert at.selectbox(key="history_Queue").value == "audit_pair"
+    assert "10 decisions" in text_of(at)
+    assert set(at.dataframe[0].value["Queue"]) == {"Random pairs to measure"}
+    at.selectbox(key="history_Queue").set_value("audit").run()
+    assert set(at.dataframe[0].value["Queue"]) == {"Random documents to measure"}
+    at = open_page("review", mode="history", through="audit", said="complete", standing="1")
+    assert "2 decisions" in text_of(at)
+
+
+def test_the_target_is_kept_and_badges_follow(audited: Path, open_page: Open) -> None:
+    at = screen(open_page)
+    at.selectbox(key="reviewed_target").set_value(60).run()
+    assert not at.exception
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        assert workspace.settings.precision_target == 0.6
+    assert "Target 60" in str(screen(open_page, view="labels").dataframe[0].proto.columns)
+
+
+def test_a_design_is_set_and_kept(audited: Path, open_page: Open) -> None:
+    at = screen(open_page, view="plan")
+    at.radio(key="reviewed_design").set_value("labels").run()
+    assert not at.exception
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        assert workspace.settings.audit_design == "labels"
+    plan = at.dataframe[0].value
+    assert list(plan["More pairs"]) == sorted(plan["More pairs"])
+    assert len(plan) >= 1
+
+
+# ---- labels ---------------------------------------------------------------------------------------
+
+
+def test_labels_are_searched_sorted_and_paged_on_the_server(audited: Path, open_page: Open) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report = workspace.precision_report()
+        assert report is not None
+    rows = report.labels
+    at = screen(open_page, view="labels")
+    shown = at.dataframe[0].value
+    assert len(shown) == min(25, len(rows))
+    assert shown["Label"].iloc[0] == rows.sort_values(["n", "population"], ascending=False)["name"].iloc[0]
+    at.selectbox(key="reviewed_sort").set_value("name").run()
+    names = [str(x) for x in at.dataframe[0].value["Label"]]
+    assert names == sorted(names, key=str.casefold)
+    at.text_input(key="reviewed_q").set_value(names[3]).run()
+    assert names[3] in list(at.dataframe[0].value["Label"])
+    assert len(at.dataframe[0].value) < len(names)
+    at = screen(open_page, view="labels", only="unknown")
+    assert "known to ±10" not in set(at.dataframe[0].value["Known"])
+    at.toggle(key="reviewed_pooled").set_value(True).run()
+    assert "Range, no 95 % interval" in at.dataframe[0].value
+
+
+def test_a_label_shows_its_documents_and_what_is_left(audited: Path, open_page: Open) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report = workspace.precision_report()
+        assert report is not None
+        row = report.labels.sort_values("n", ascending=False).iloc[0]
+        found = workspace.label_errors(row["label_id"])
+    at = screen(open_page, view="labels", label=row["label_id"])
+    text = text_of(at)
+    assert f"{row['right']} of {row['n']}" in text
+    options = at.segmented_control(key=f"answers_{row['label_id']}").options
+    assert options == [
+        f"Wrong ({len(found.wrong)})", f"Right ({len(found.right)})", f"Missed ({len(found.missed)})"
+    ]  # fmt: skip
+    assert len(at.dataframe[0].value) == min(10, len(found.wrong or found.right or found.missed))
+    at = open_page("labels", label=row["label_id"])
+    assert not at.exception
+    assert "What the audit says" in text_of(at)
+    assert f"{row['right']} of {row['n']}" in text_of(at)
+
+
+def test_a_label_can_be_audited_further_and_that_counts(audited: Path, open_page: Open) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report = workspace.precision_report()
+        assert report is not None
+        rows = report.labels
+        left = rows[(rows["n"] < rows["population"]) & ~rows["exact"]]
+        label, before = next(
+            (x, n)
+            for x, n in zip(left["label_id"], left["n"], strict=True)
+            if workspace.next_pairs("audit", "Ada", scope=Scope(label_id=x))
+        )
+    at = screen(open_page, view="labels", label=label)
+    assert next(b for b in at.button if b.key == f"audit_label_{label}").label.startswith("Audit this label")
+    at = open_page("review", mode="pair", queue="audit", label=label)
+    next(b for b in at.button if (b.key or "").startswith(f"accept_{label}_")).click().run()
+    assert not at.exception
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        newest = workspace.journal.decisions(newest_first=True, limit=1)[0]
+        assert (newest.label_id, newest.policy) == (label, "audit_pair")
+        report = workspace.precision_report()
+        assert report is not None
+        after = report.labels.set_index("label_id").loc[label]
+        assert after["n"] == before + 1
+
+
+def test_coming_back_goes_on_where_one_was(audited: Path, open_page: Open) -> None:
+    at = screen(open_page, view="labels", only="unknown")
+    at.switch_page("../pages/corpus.py").run()
+    for name in list(at.query_params):
+        del at.query_params[name]
+    at.switch_page("../pages/precision.py").run()
+    assert not at.exception
+    assert at.segmented_control(key="reviewed_view").value == "labels"
+    assert at.segmented_control(key="reviewed_only").value == "unknown"
+
+
+def test_a_group_opens_its_labels(audited: Path, open_page: Open) -> None:
+    from app.widgets import reviewed_labels
+
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report = workspace.precision_report()
+        assert report is not None
+    names = {g.name for g in report.groups}
+    for group in report.groups:
+        inside = reviewed_labels.of_group(report.labels, group.name, names)
+        assert int(inside.sum()) == group.n_labels
+    at = screen(open_page, view="labels", group=report.groups[0].name)
+    assert f"{report.groups[0].n_labels} label" in text_of(at)
+
+
+def test_groups_by_size_part_the_labels() -> None:
+    from app.widgets import reviewed_labels
+
+    rows = pd.DataFrame({"population": [3, 29, 30, 99, 100, 4000], "path": "", "name": "x"})
+    names = ["given often (100 documents or more)", "given sometimes", "given seldom (below 30)"]
+    found = [reviewed_labels.of_group(rows, name, names).tolist() for name in names]
+    assert found == [
+        [False] * 4 + [True] * 2,
+        [False, False, True, True, False, False],
+        [True] * 2 + [False] * 4,
+    ]
+
+
+def test_the_download_has_every_label_whatever_shows(audited: Path, open_page: Open) -> None:
+    from app.widgets import reviewed_labels
+
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report = workspace.precision_report("tagger", Cut(3))
+        assert report is not None
+    table = reviewed_labels.as_csv(report)
+    assert len(table) == report.n_labels
+    assert set(table["tags"]) == {3}
+    assert set(table["truth"]) == {"reviewed"}
+
+
+def test_orders_by_precision_let_no_lucky_answer_lead() -> None:
+    from app.widgets import reviewed_labels
+    from lmtx.quality.estimates import wilson
+
+    rng = np.random.default_rng(0)
+    n = rng.integers(0, 40, 10_000)
+    right = rng.binomial(n, 0.7)
+    low, high = wilson(right, n)
+    rows = pd.DataFrame(
+        {"label_id": [f"L{i}" for i in range(10_000)], "n": n, "right": right, "low": low, "high": high}
+    )
+    best, worst = (reviewed_labels.ordered(rows, sort) for sort in ("highest", "lowest"))
+    assert best["low"].is_monotonic_decreasing
+    assert worst["high"].is_monotonic_increasing
+    for found in (best, worst):
+        assert found["n"].iloc[0] >= 10
+        assert not found["n"].iloc[-int((n == 0).sum()) :].any()
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Promise(0.55, 0.8, 120, 109, 0.62), "probability 55"),
+        (Promise(0.0, 0.8, 300, 270, 1.0), "All tags are right at least 80"),
+        (Promise(None, 0.8, 60, 50, 0.0, 140), "about 140 audited tags"),
+        (Promise(None, 0.9, 60, 30, 0.0, None), "does not look as if it could be"),
+        (Promise(None, 0.8, 0, 0, 0.0, None), "no tag was audited"),
+    ],
+)
+def test_a_promise_in_words(found: Promise, said: str) -> None:
+    from app.widgets.reviewed_overview import promised
+
+    text = promised(found).replace("\u202f", "")
+    assert said in text
+    assert ("promised with 95 %" in text) == (found.threshold is not None)

@@ -13,8 +13,9 @@ from streamlit.testing.v1.element_tree import Button
 from app import computed
 from app.widgets import teacher_kinds
 from lmtx.errors import LmtxError
+from lmtx.teacher import TeacherContext, load_teacher
 from lmtx.teacher.discovery import FoundServer
-from lmtx.types import Judgment, now
+from lmtx.types import Decision, Judgment, now
 from lmtx.workspace import Workspace
 from tests.unit.teacher.misbehaving import Misbehaving
 
@@ -485,3 +486,36 @@ def test_how_sure_a_teacher_is_is_held_against_decisions(full: Path, open_page: 
     assert not at.exception
     assert len(at.get("plotly_chart")) == 1
     assert "no random sample" in text_of(at)
+
+
+def test_a_reranker_is_calibrated_by_decisions(full: Path, open_page: Open) -> None:
+    spec = "cross-encoder:some/reranker"
+    key = load_teacher(spec, TeacherContext()).key
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        view = workspace.journal.corpus()
+        workspace.journal.teacher_put(key, spec, {"is_llm": True, "description": "a reranker"})
+        judged = [
+            (view.documents[int(row)], label, float(i % 10))
+            for i, (row, label) in enumerate((r, x) for r in view.rows("train")[:20] for x in view.labels[:3])
+        ]
+        workspace.journal.append_judgments(
+            [
+                Judgment(d.id, x.id, "yes", 0.9, key, d.hash, x.hash, raw=f"score {score:.4f}")
+                for d, x, score in judged
+            ]
+        )
+    at = show(open_page("teacher"), "What it said")
+    at.selectbox(key="said_teacher").set_value(key).run()
+    assert button(at, "calibrate").disabled
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        workspace.decide(
+            [Decision(d.id, x.id, "accept" if score > 6 else "reject", "Ada") for d, x, score in judged]
+        )
+    at.run()
+    button(at, "calibrate").click().run()
+    assert not at.exception
+    assert "Its yes now begins where" in " ".join(x.proto.body for x in at.get("html"))
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        assert workspace.settings.teacher.startswith(f"{spec},offset=-")
+        new = next(t for t in workspace.journal.teachers() if t.spec == workspace.settings.teacher)
+        assert (new.n_judgments, new.n_yes) == (60, 18)

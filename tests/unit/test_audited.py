@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from lmtx.cli.main import app
+from lmtx.errors import NothingToDoError
 from lmtx.types import Decision
 from lmtx.workspace import Workspace
-from lmtx.workspace.watching import population_of
+from lmtx.workspace.population import population_of
+from lmtx.workspace.precision_models import Cut
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +51,20 @@ def exactly(workspace: Workspace, gold: dict[str, set[str]], ids: list[str]) -> 
 
 def test_only_what_the_audit_drew_counts(made: tuple[Workspace, dict[str, set[str]]]) -> None:
     workspace, gold = made
-    empty = workspace.reviewed_precision()
+    empty = workspace.precision_report()
     assert empty is not None
     assert (empty.n_documents, empty.precision.value) == (0, None)
     workspace.update_settings(audit_share=0.0)
     complete(workspace, gold, 3, "default")
     reserved = workspace.next_documents("audit", "Ada")[0].document.id
     workspace.decide([Decision(reserved, None, "complete", "Ada", "default")])  # opened by its address
-    found = workspace.reviewed_precision()
+    found = workspace.precision_report()
     assert found is not None
     assert found.n_documents == 0
     workspace.undo("Ada")
 
     ids = complete(workspace, gold, 25)
-    found = workspace.reviewed_precision()
+    found = workspace.precision_report()
     assert found is not None
     assert found.n_documents == 25
     value, recall = exactly(workspace, gold, ids)
@@ -72,37 +75,72 @@ def test_only_what_the_audit_drew_counts(made: tuple[Workspace, dict[str, set[st
     truth, wanted = exactly(workspace, gold, reserve)
     assert found.precision.low <= truth <= found.precision.high
     assert found.recall.low <= wanted <= found.recall.high
-    assert sum(n for _, _, _, n, *_ in found.labels) == sum(
+    assert found.labels["n"].sum() == sum(
         len(population_of(workspace._parts, run).tags[i]) for i in ids for run in [workspace.runs()[0]]
     )
-    for _, _, right, n, size, low, high in found.labels:
-        assert right <= n <= size
-        assert 0 <= low <= high <= 1
-        if n:
-            assert low <= right / n <= high
-    assert workspace.reviewed_precision() is found  # kept until something is said
+    for row in found.labels.itertuples():
+        assert row.right <= row.n <= row.population
+        assert 0 <= row.low <= row.high <= 1
+        if row.n:
+            assert row.low <= row.value <= row.high
+            assert row.value == pytest.approx(row.right / row.n)
+    assert workspace.precision_report() is found  # kept until something is said
 
     # Everything of the reserve: what is left to know is the corpus that it stands for.
     complete(workspace, gold, len(reserve) - 25)
-    whole = workspace.reviewed_precision()
+    whole = workspace.precision_report()
     assert whole is not None
     assert whole.precision.value == pytest.approx(truth)
     assert whole.recall.value == pytest.approx(wanted)
     assert 0 < whole.precision.half_width < found.precision.half_width
 
 
-def test_the_command_line_says_the_same(
-    made: tuple[Workspace, dict[str, set[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_line_says_the_same(made: tuple[Workspace, dict[str, set[str]]], tmp_path: Path) -> None:
     workspace, _ = made
-    answer = CliRunner().invoke(app, ["--workspace", str(workspace.folder), "precision", "--json"])
-    assert answer.exit_code == 0, answer.output
-    value = json.loads(answer.stdout)
-    found = workspace.reviewed_precision()
+    found = workspace.precision_report()
     assert found is not None
-    assert value["reviewed"]["precision"]["value"] == pytest.approx(found.precision.value)
-    assert value["reviewed"]["n_documents"] == found.n_documents
-    assert value["truth"] == "gold, split test"
-    text = CliRunner().invoke(app, ["--workspace", str(workspace.folder), "precision"])
-    assert f"By {found.n_documents} audited documents" in text.output
-    assert Path(workspace.folder).is_dir()
+
+    def run(*options: str) -> str:
+        answer = CliRunner().invoke(app, ["--workspace", str(workspace.folder), "precision", *options])
+        assert answer.exit_code == 0, answer.output
+        return answer.stdout
+
+    value = json.loads(run("--json", "--csv", str(tmp_path / "labels.csv")))
+    reviewed = value["reviewed"]
+    for name in ("precision", "macro", "recall"):
+        figure, expected = reviewed[name], getattr(found, name)
+        assert [figure[x] for x in ("value", "low", "high", "n")] == pytest.approx(
+            [expected.value, expected.low, expected.high, expected.n]
+        )
+    assert (reviewed["truth"], reviewed["system"], reviewed["run_id"]) == ("reviewed", "tagger", found.run_id)
+    assert (reviewed["n_documents"], reviewed["n_pairs"]) == (found.n_documents, found.n_pairs)
+    assert reviewed["n_known"] == found.n_known()
+    assert [x["label_id"] for x in reviewed["labels"]] == list(found.labels["label_id"])
+    known = found.labels["value"].notna()
+    told = [x["value"] for x in reviewed["labels"]]
+    assert [x is not None for x in told] == list(known)
+    assert [x for x in told if x is not None] == pytest.approx(list(found.labels["value"][known]))
+    assert len(reviewed["groups"]) == len(found.groups)
+    assert value["gold"]["truth"] == "gold, split test"
+    assert 0 < value["gold"]["micro_precision"] < 1
+    table = pd.read_csv(tmp_path / "labels.csv")
+    assert list(table["label_id"]) == list(found.labels["label_id"])
+    assert list(table["n"]) == list(found.labels["n"])
+
+    text = run()
+    p = found.precision
+    assert p.value is not None
+    assert f"{100 * p.value:.1f} % [{100 * p.low:.1f}, {100 * p.high:.1f}] of the tags are right" in text
+    assert "Gold labels of the split test, tagger" in text
+    assert json.loads(run("--json", "--cut", "7"))["reviewed"] is None  # the audit asks about five tags
+    one = workspace.precision_report(cut=Cut(1))
+    assert one is not None
+    assert json.loads(run("--json", "--cut", "1"))["reviewed"]["n_pairs"] == one.n_pairs
+
+
+def test_the_command_line_says_what_is_missing(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path / "w"):
+        pass
+    answer = CliRunner().invoke(app, ["--workspace", str(tmp_path / "w"), "precision", "--json"])
+    assert isinstance(answer.exception, NothingToDoError)
+    assert "Train with" in str(answer.exception)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from lmtx.errors import InputError, NotFoundError
-from lmtx.review import MIX, Scope, Unit, is_blind, pair_number, permanent_number, take_turns
+from lmtx.review import AUDITS, MIX, Scope, Unit, is_blind, pair_number, permanent_number, take_turns
 from lmtx.types import Action, Decision
 from lmtx.workspace import Workspace
 from lmtx.workspace.drawing import Drawn, draw
@@ -126,13 +126,14 @@ def test_the_audit_keeps_its_share_of_two_hundred_decisions(ready: Workspace, un
             pair = ready.next_pairs("default", "Ada")[0]
             say(ready, pair.document.id, pair.candidate.label_id, "accept", policy=pair.policy)
             item, n, longest = pair, 1, 1
-        assert (role(ready, item.document.id) == "reserve") == (item.policy == "audit")
+        assert (role(ready, item.document.id) == "reserve") == (item.policy in AUDITS)
         n_all += n
-        n_audit += n * (item.policy == "audit")
+        n_audit += n * (item.policy in AUDITS)
         worst = max(worst, abs(n_audit - 0.3 * n_all))
     assert worst <= longest
     counts = ready.journal.decision_counts("policy")
-    assert counts == {"audit": n_audit, "default": n_all - n_audit}
+    audit = "audit" if unit == "document" else "audit_pair"
+    assert counts == {audit: n_audit, "default": n_all - n_audit}
 
 
 def test_the_share_of_the_audit_is_a_setting(workspace: Workspace) -> None:
@@ -428,10 +429,10 @@ def test_the_audit_of_pairs_states_its_probability(ready: Workspace) -> None:
     assert [i.inclusion_probability for i in items] == [pytest.approx((r + 1) / n_pairs) for r in range(6)]
     for item in items:
         assert role(ready, item.document.id) == "reserve"
-        assert item.policy == "audit"
+        assert item.policy == "audit_pair"
         tags = ready.predict([item.document], top_k=5)[0]
         assert item.candidate.label_id in {t.label_id for t in tags}
-    say(ready, items[0].document.id, items[0].candidate.label_id, "accept", policy="audit")
+    say(ready, items[0].document.id, items[0].candidate.label_id, "accept", policy="audit_pair")
     after = ready.next_pairs("audit", "Ada")[0]
     assert after.inclusion_probability == pytest.approx(2 / n_pairs)  # its place is its own
     shown = ready.pair_item(items[2].document.id, items[2].candidate.label_id, "audit")

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from lmtx.quality.reviews import half_width, reviews_needed
+from lmtx.quality.reviews import reviews_needed
+from lmtx.review import pair_number
 from lmtx.types import Decision, Run, now
 from lmtx.workspace import Workspace
-from lmtx.workspace.watching import _POPULATION
+from lmtx.workspace.population import FILE as _POPULATION
 
 
 @pytest.fixture(scope="module")
@@ -143,32 +144,44 @@ def test_progress_counts_what_the_audit_says_of_labels_that_are_predicted(review
         for label, _ in tags:
             sizes.setdefault(label, []).append(i)
     enough = {x: ids for x, ids in sizes.items() if len(ids) >= 3}
+    n_corpus = sum(role != "test" for role in view.roles)
+
+    def left(right: int, n: int, ids: list[str]) -> int:
+        """Audited decisions that a label still needs, no more than the reserve has."""
+        population = round(len(ids) * n_corpus / len(reserve))
+        return min(max(1, reviews_needed(right, n, population, 0.25)), len(ids) - n)
+
+    reviewed.update_settings(goal_points=25.0)
     before = reviewed.review_progress()
     assert before.n_labels == len(enough) > 0
     assert before.n_known == 0
-    assert before.n_left == sum(reviews_needed(0, 0, len(ids), 0.1) for ids in enough.values())
+    assert before.n_left == sum(left(0, 0, ids) for ids in enough.values())
 
     label, ids = max(enough.items(), key=lambda item: (len(item[1]), item[0]))
+    ids = sorted(ids, key=lambda i: pair_number(i, label, reviewed.settings.seed, "audit"))
     other = next(i for i in reserve if i not in ids)
-    queue = [Decision(i, label, "accept", "bob", "default") for i in ids]
-    reviewed.decide(queue)  # not drawn by the audit, so it measures nothing
-    assert reviewed.review_progress().n_known == 0
-    reviewed.decide([Decision(other, label, "reject", "bob", "audit")])  # a label that is not given there
+    chosen = reviewed.decide([Decision(i, label, "accept", "bob", "default") for i in ids])
+    assert reviewed.review_progress().n_left == before.n_left  # not drawn by the audit: it measures nothing
+    reviewed.journal.retract("bob", seqs=chosen)
+    reviewed.decide(
+        [Decision(other, label, "reject", "bob", "audit_pair")]
+    )  # a label that is not given there
     assert reviewed.review_progress().n_left == before.n_left
-    reviewed.decide([Decision(ids[0], label, "accept", "bob", "audit")])
+    reviewed.decide([Decision(ids[0], label, "accept", "bob", "audit_pair")])
     one = reviewed.review_progress()
-    assert one.n_left == before.n_left - reviews_needed(0, 0, len(ids), 0.1) + reviews_needed(
-        1, 1, len(ids), 0.1
-    )
-    reviewed.decide([Decision(i, label, "accept", "bob", "audit") for i in ids[1:]])
+    assert one.n_left == before.n_left - left(0, 0, ids) + left(1, 1, ids)
+    reviewed.decide([Decision(i, label, "accept", "bob", "audit_pair") for i in ids[1:]])
     done = reviewed.review_progress()
-    assert half_width(len(ids), len(ids), len(ids)) == 0
     assert done.n_known == 1
-    assert done.n_left == before.n_left - reviews_needed(0, 0, len(ids), 0.1)
+    assert done.n_left == before.n_left - left(0, 0, ids)
     assert done.by_label[label][0] >= len(ids)
     assert len(done.by_label) <= 10
+    report = reviewed.precision_report()
+    assert report is not None
+    row = report.labels.set_index("label_id").loc[label]  # the Precision screen says the same
+    assert (row["n"], row["right"], row["known"] <= 0.25) == (len(ids), len(ids), True)
 
-    (seq,) = reviewed.decide([Decision(ids[0], label, "reject", "bob", "audit")])
+    (seq,) = reviewed.decide([Decision(ids[0], label, "reject", "bob", "audit_pair")])
     reviewed.journal.retract("bob", seqs=[seq])
     assert reviewed.review_progress() == replace(done, by_label=reviewed.review_progress().by_label)
     (retract,) = [d for d in reviewed.journal.decisions(after_seq=seq, limit=None) if d.retracts == seq]

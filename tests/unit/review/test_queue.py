@@ -84,6 +84,24 @@ def test_a_frame_over_the_whole_reserve_is_a_simple_random_sample() -> None:
     assert frame.probability(("d2", "b")) is None
 
 
+def test_a_spread_draw_takes_pairs_of_a_label_as_often_as_it_says() -> None:
+    """Pairs come in the order of number over weight, so a label of twice the weight comes twice as often."""
+    best = {x: ["often", "rare"] if i % 4 == 0 else ["often"] for i, x in enumerate(IDS)}
+    n_often, n_rare = len(IDS), sum("rare" in x for x in best.values())
+    taken = {"often": 0, "rare": 0}
+    for seed in range(400):
+        frame = Frame.make(best, seed, len(IDS), lambda x: 2.0 if x == "rare" else 1.0)
+        first = [pair for pair, rank in frame.rank.items() if rank <= 30]
+        for _, label in first:
+            taken[label] += 1
+    ratio = (taken["rare"] / n_rare) / (taken["often"] / n_often)
+    assert ratio == pytest.approx(2.0, rel=0.1)
+    told = {label: frame.probability(pair) / frame.rank[pair] for pair in frame.rank for label in [pair[1]]}  # type: ignore[operator]
+    assert told["rare"] == pytest.approx(2 * told["often"])
+    mean = sum(frame.weight[x] for _, x in frame.rank) / len(frame.rank)
+    assert mean == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("step", [1, 7])
 def test_the_audit_keeps_its_share_throughout(share: float, step: int) -> None:

@@ -191,6 +191,23 @@ def test_each_completed_document_has_its_own_quality(world: World) -> None:
     assert tagger.findings.quality.mean() == pytest.approx(tagger.validation["tagger"])
 
 
+def test_the_tags_of_completed_documents_are_those_that_their_quality_is_of(world: World) -> None:
+    said = {i: (world.truth[i] + (i % 3 == 0)) % 5 for i in range(0, 100, 2)}  # some are surprising
+    completed = {i: np.array([x], dtype=np.int32) for i, x in said.items()}
+    findings = Tagger.fit(world.inputs(completed=completed)).findings
+    assert findings is not None
+    assert findings.tags.shape == (50, 5)
+    assert all(len(set(row)) == 5 and min(row) >= 0 for row in findings.tags.tolist())
+    hit = findings.tags == np.array([said[int(i)] for i in findings.validated])[:, None]
+    # One label is wanted, so the best possible gain is 1; all eight labels are in the first ten.
+    gain = (hit / np.log2(np.arange(2, 7))).sum(axis=1)
+    assert findings.quality == pytest.approx((hit[:, 0] + gain + 1) / 3)
+    assert 0 < hit[:, 0].mean() < 1
+    nothing = Tagger.fit(world.inputs()).findings
+    assert nothing is not None
+    assert nothing.tags.shape == (0, 5)
+
+
 def test_of_very_many_completed_documents_the_same_are_validated_each_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,299 @@
+"""What the workspace answers when asked how good tags are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lmtx.quality.estimates import Interval
+    from lmtx.quality.promises import Promise
+
+Design = Literal["uniform", "labels"]
+"""How the audit of pairs is drawn: all alike, or spread over labels so that rare ones are seen more."""
+
+Outcome = Literal["right", "wrong", "missed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Which tags a system gives: at most `k` a document, of at least this probability."""
+
+    k: int = 5
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigure:
+    """Precision of a group of labels; `n_labels` of them are given."""
+
+    name: str
+    n_labels: int
+    precision: Interval
+    promise: Promise | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionReport:
+    """How good a system's tags are, by what the audit drew from the reserve and people answered.
+
+    Attributes
+    ----------
+    system : str
+        As it was asked for: "tagger", "student", "zero-shot" or the id of a run.
+    run_id : str or None
+        The run behind it.
+    cut : Cut
+    target : float
+        Precision that badges and promises are about.
+    design : Design
+        How pairs are drawn.
+    n_documents, n_pairs : int
+        Documents that the audit settled as a whole, and answered pairs that count.
+    n_passed, n_left_open : int
+        Pairs that were asked and put off, and those that were left open in the order.
+    n_reserve, n_looked_at : int
+        Documents of the reserve, and those of them whose tags are known, the first in the audit's order.
+    precision, macro, recall : Interval
+        Of all tags; mean over labels; of the wanted tags those that are given (settled documents alone).
+    groups : list of GroupFigure
+        By broadest label where the label set has a hierarchy, else by how often labels are given.
+    promise : Promise or None
+        Lowest threshold that keeps the target; None where the system has no probabilities.
+    labels : DataFrame
+        A row a label that is given, the most given first: label_id, name, path (joined by " > "), right, n,
+        population, value, low, high (fractions), exact, known (half width in [0, .5]), need_10, need_5
+        (audited pairs still needed), pooled, pooled_low, pooled_high (borrowed from other labels, no 95 %
+        interval), status ("exact", "firm" from 10 audited, "pale", "none"), badge ("meets", "misses", ""),
+        teacher (share of the documents of the label that the teacher judged and nobody decided, to which it
+        says yes; no precision; NaN where none), trend (list of values by the last promoted runs, oldest
+        first, where at least 5 were audited).
+    """
+
+    system: str
+    run_id: str | None
+    cut: Cut
+    target: float
+    design: Design
+    n_documents: int
+    n_pairs: int
+    n_passed: int
+    n_left_open: int
+    n_reserve: int
+    n_looked_at: int
+    precision: Interval
+    macro: Interval
+    recall: Interval
+    groups: list[GroupFigure]
+    promise: Promise | None
+    labels: pd.DataFrame
+
+    @property
+    def n_labels(self) -> int:
+        """Labels that are given."""
+        return len(self.labels)
+
+    def n_known(self, points: float = 0.1) -> int:
+        """Labels known to plus or minus so much."""
+        known = self.labels["known"]
+        return int(((known <= points) & (self.labels["n"] > 0)).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """Precision of one promoted run, by the audit as it is now."""
+
+    run_id: str
+    at: datetime
+    precision: Interval
+    recall: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An audited pair behind a figure: what was said, and by whom.
+
+    outcome : "right", "wrong" (given, not wanted) or "missed" (wanted, not given)
+    instead : names of labels that the document should have and did not get (of a wrong tag), or got
+        although it should not (of a missed one); known of settled documents alone
+    counts : whether it is part of the random sample behind the figure
+    """
+
+    document_id: str
+    title: str
+    label_id: str
+    label_name: str
+    outcome: Outcome
+    reviewer: str
+    at: datetime | None
+    whole: bool
+    counts: bool
+    instead: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelErrors:
+    """The audited answers on a label, and what it is confused with.
+
+    right, wrong, missed : audited documents, the newest first
+    instead_of : labels that documents should have had where this one was wrongly given: (id, name, documents)
+    mistaken_for : labels that documents wrongly got where this one was missed
+    """
+
+    label_id: str
+    right: list[Answer]
+    wrong: list[Answer]
+    missed: list[Answer]
+    instead_of: list[tuple[str, str, int]]
+    mistaken_for: list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelStep:
+    """A step of the funnel: how many tags were lost there, and which share of the whole that is.
+
+    `name` is one of "found", "shortlist", "teacher", "student" (of wanted tags), or "right", "teacher",
+    "student" (of given tags).
+    """
+
+    name: str
+    n: int
+    share: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """Where wanted tags are lost and where wrong ones come from, by documents that the audit settled.
+
+    Attributes
+    ----------
+    run_id : str
+    teacher : str
+        Its specification; "" where none was asked about these documents.
+    n_documents, n_judged : int
+        Settled documents, and those of them whose shortlist the teacher judged: the others do not count for
+        what it says.
+    wanted : list of FunnelStep
+        Of all wanted tags of the judged documents: found by the tagger; else lost by the shortlist (the
+        teacher was never asked), by the teacher (it said no), or by the student (the teacher says yes, and it
+        does not give it). The shares add up to one.
+    given : list of FunnelStep
+        Of all tags given: right; wrong although the teacher says no or was not asked (the student's error);
+        wrong as the teacher says yes (the teacher's).
+    n_open : int
+        Pairs that the teacher would have to be asked about to judge the rest.
+    """
+
+    run_id: str
+    teacher: str
+    n_documents: int
+    n_judged: int
+    wanted: list[FunnelStep]
+    given: list[FunnelStep]
+    n_open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of two runs on the same documents: fractions, and the interval of new minus old."""
+
+    old: float
+    new: float
+    low: float
+    high: float
+
+    @property
+    def gain(self) -> float:
+        """New minus old."""
+        return self.new - self.old
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDifference:
+    """A label in two runs on the same documents.
+
+    wanted : documents that should have it
+    given_old, right_old, given_new, right_new : documents that get it, and rightly
+    gained, lost : documents where the new run is right about it and the old one is not, and the reverse
+    got : "better" or "worse" beyond chance (exact McNemar test, false discoveries among all labels held to
+        one in twenty), else ""
+    """
+
+    label_id: str
+    name: str
+    wanted: int
+    given_old: int
+    right_old: int
+    given_new: int
+    right_new: int
+    gained: int
+    lost: int
+    got: Literal["better", "worse", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """Two runs on the same documents, each document ranked by both without having been learned from.
+
+    Attributes
+    ----------
+    new, old : str
+        Ids of runs.
+    basis : "completed" or "audit"
+        Documents that people completed outside the reserve, by cross-validation: what a gate may use.
+        Or those that the audit settled: only for reporting.
+    n_documents : int
+    precision, recall : Difference
+        At five tags.
+    labels : list of LabelDifference
+        Those where the runs differ, the worst first.
+    """
+
+    new: str
+    old: str
+    basis: Literal["completed", "audit"]
+    n_documents: int
+    precision: Difference
+    recall: Difference
+    labels: list[LabelDifference]
+
+    @property
+    def worse(self) -> list[LabelDifference]:
+        """Labels that got worse, beyond chance or not."""
+        return [x for x in self.labels if x.lost > x.gained]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPlan:
+    """What further audited pairs would buy under a design, about.
+
+    half_width : of the figure of all tags; n_known : labels known to plus or minus ten points
+    minutes : at the pace of the audit so far; None where it is not known
+    """
+
+    design: Design
+    more: int
+    half_width: float
+    n_known: int
+    minutes: float | None
+
+
+__all__ = [
+    "Answer",
+    "AuditPlan",
+    "Cut",
+    "Design",
+    "Difference",
+    "Funnel",
+    "FunnelStep",
+    "GroupFigure",
+    "LabelDifference",
+    "LabelErrors",
+    "Outcome",
+    "PrecisionReport",
+    "RunComparison",
+    "TrendPoint",
+]

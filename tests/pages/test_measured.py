@@ -1,0 +1,350 @@
+"""What audits and completed documents say of runs, drawn on a real workspace; and what can be downloaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import charts_measured, measures
+from app.widgets import (
+    measured_calibration,
+    measured_comparison,
+    measured_funnel,
+    measured_trend,
+    precision,
+)
+from lmtx.quality import Bin, Reliability
+from lmtx.quality.estimates import Interval
+from lmtx.workspace import Workspace
+from lmtx.workspace.precision_models import Difference, FunnelStep, LabelDifference
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def audited(taught: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose one workspace has three runs, completed documents, and the whole reserve audited."""
+    home = tmp_path_factory.mktemp("audited")
+    shutil.copytree(taught / "library", home / "library")
+    with Workspace.open(home / "library", own_index=False) as workspace:
+        gold = {i: set(labels) for i, labels in workspace.journal.gold("train").items()}
+        learned = [row.id for row in workspace.documents_page(role="train", page_size=200).items]
+        for n in (24, 6):
+            for _ in range(n):
+                document = learned.pop()
+                workspace.complete(document, "Ada", gold[document], (), "default", None)
+            workspace.train()
+        for item in workspace.next_documents("audit", "Ada", n=60):
+            shown = {c.label_id for c in item.candidates}
+            right = gold[item.document.id]
+            workspace.complete(
+                item.document.id, "Ada", right, shown - right, item.policy, item.inclusion_probability
+            )
+    return home
+
+
+@pytest.fixture
+def library(home: Path, audited: Path) -> Path:
+    """A copy of that workspace, which a test may change."""
+    shutil.copytree(audited / "library", home / "library")
+    return home / "library"
+
+
+def drawn(panel: str) -> AppTest:
+    """Draw one panel alone, of the workspace at home."""
+
+    def script(panel: str) -> None:
+        import importlib
+
+        from app import services
+
+        importlib.import_module(f"app.widgets.{panel}").panel(services.current())
+
+    at = AppTest.from_function(script, default_timeout=60, kwargs={"panel": panel}).run()
+    assert not at.exception
+    return at
+
+
+def text_of(at: AppTest) -> str:
+    """Everything that the screen says in HTML."""
+    return " ".join(str(x.proto.body) for x in at.get("html"))
+
+
+def titles(at: AppTest) -> list[str]:
+    """Titles of the plots."""
+    return [json.loads(x.proto.spec)["layout"]["title"]["text"] for x in at.get("plotly_chart")]
+
+
+def without_gold(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the workspace be one that came without test documents."""
+    status = Workspace.status
+    monkeypatch.setattr(Workspace, "status", lambda self: _no_gold(status(self)))
+
+
+def _no_gold(status: object) -> object:
+    from dataclasses import replace
+
+    return replace(status, has_gold=False)  # type: ignore[type-var]
+
+
+# ---- funnel -----------------------------------------------------------------------------------------
+
+
+def test_the_funnel_asks_for_audited_documents_where_there_are_none(full: Path) -> None:
+    at = drawn("measured_funnel")
+    assert "No audited document is settled yet" in text_of(at)
+    assert any(b.label == "Audit documents" for b in at.button)
+
+
+def test_the_teacher_is_asked_about_audited_documents_by_a_job_and_then_the_parts_show(library: Path) -> None:
+    at = drawn("measured_funnel")
+    assert not at.get("plotly_chart")
+    button = at.button(key="start_judge_audited")
+    with Workspace.open(library, own_index=False) as workspace:
+        funnel = workspace.error_funnel()
+        assert funnel is not None
+        assert f"about {funnel.n_documents} documents" in button.label
+        assert "never train" in text_of(at)
+        button.click().run()
+        for _ in range(600):
+            jobs = [job for job in workspace.jobs() if job.verb == measured_funnel.VERB]
+            if jobs and not jobs[0].active:
+                break
+            time.sleep(0.1)
+        assert jobs[0].state == "done", jobs[0].error
+        funnel = workspace.error_funnel()
+    assert funnel is not None
+    at.run()
+    assert titles(at) == [measured_funnel.finding(funnel.wanted)]
+    table = measured_funnel.table_of(funnel)
+    assert table.groupby("of")["share"].sum().to_dict() == pytest.approx(
+        {"wanted tags": 1.0, "given tags": 1.0}
+    )
+    for text in table["in words"]:
+        assert text in text_of(at)
+
+
+def step(name: str, n: int, of: int, reach: float) -> FunnelStep:
+    share = n / of
+    return FunnelStep(name, n, Interval(share, max(share - reach, 0), min(share + reach, 1), 40, 400))
+
+
+def test_the_funnels_finding_is_as_sure_as_its_intervals() -> None:
+    parts = [("found", 50), ("shortlist", 30), ("teacher", 15), ("student", 5)]
+    apart = [step(name, n, 100, 0.05) for name, n in parts]
+    assert measured_funnel.finding(apart) == "The shortlist loses most: 30\u202f% of the wanted tags"
+    overlapping = [step(name, n, 100, 0.1) for name, n in parts]
+    assert "seems to lose most" in measured_funnel.finding(overlapping)
+    assert measured_funnel.finding([step("found", 9, 9, 0.1)]) == "No wanted tag is lost"
+
+
+# ---- two runs ---------------------------------------------------------------------------------------
+
+
+def test_two_runs_are_compared_on_completed_documents(library: Path) -> None:
+    with Workspace.open(library, own_index=False) as workspace:
+        runs = workspace.runs()
+        found = workspace.compare_runs(runs[0].id, runs[1].id, "completed")
+    assert found is not None
+    at = drawn("measured_comparison")
+    at.selectbox(key="compared_old").set_value(runs[1].id).run()
+    text = text_of(at)
+    assert measured_comparison.points(found.precision).partition(" [")[0] in text
+    assert f">{found.n_documents}<" in text
+    if found.labels:
+        shown = at.dataframe[0].value
+        assert list(shown["Label"]) == [x.name for x in found.labels[:25]]
+    at.segmented_control(key="compared_basis").set_value("audit").run()
+    assert not at.exception
+    assert "only reports" in text_of(at)
+
+
+def test_runs_without_common_documents_say_what_is_missing(library: Path) -> None:
+    at = drawn("measured_comparison")
+    first = at.selectbox(key="compared_old").options[-1]
+    at.selectbox(key="compared_old").select(first).run()
+    assert not at.exception
+    assert "Too few completed documents are common to both runs" in text_of(at)
+
+
+def test_one_run_alone_is_not_compared(full: Path) -> None:
+    assert "There is one run so far" in text_of(drawn("measured_comparison"))
+
+
+def test_a_difference_names_its_points_and_whether_it_may_be_chance() -> None:
+    assert measured_comparison.points(Difference(0.6, 0.628, -0.004, 0.06)) == "+2.8 points [\u22120.4, +6.0]"
+    assert not measured_comparison.beyond_chance(Difference(0.6, 0.628, -0.004, 0.06))
+    assert measured_comparison.beyond_chance(Difference(0.6, 0.5, -0.15, -0.05))
+    same = Difference(0.6, 0.6, -0.00001, 0.00001)
+    assert measured_comparison.points(same) == "0.0 points [0.0, 0.0]"
+
+
+def test_points_of_the_comparison_go_to_their_sides_and_chance_is_pale() -> None:
+    labels = [
+        LabelDifference("L1", "<b>Ships</b>", 5, 9, 4, 9, 2, 1, 8, "worse"),
+        LabelDifference("L2", "Ports", 5, 3, 2, 4, 3, 1, 0, ""),
+    ]
+    figure = charts_measured.comparison(measured_comparison.table_of(labels), "x")
+    lost, gained = figure.data
+    assert (list(lost.x), list(lost.y)) == ([-8], [1])  # drawn from below; none where nothing was lost
+    assert (list(gained.x), list(gained.y)) == ([1, 1], [0, 1])
+    assert list(gained.marker.opacity) == [0.5, 1.0]
+    assert [c[0] for c in gained.customdata] == ["L2", "L1"]
+    assert "<b>" not in str(figure.layout.yaxis.ticktext)
+
+
+# ---- probabilities ----------------------------------------------------------------------------------
+
+
+def test_reliability_is_drawn_from_audited_answers_or_says_how_many_it_takes(library: Path) -> None:
+    with Workspace.open(library, own_index=False) as workspace:
+        found = workspace.audited_reliability("tagger")
+    at = drawn("measured_calibration")
+    text = text_of(at)
+    if found is None:
+        assert measured_calibration.MISSING["tagger"] in text
+    else:
+        assert measured_calibration.finding(found, "tagger") in titles(at)
+        assert f"error {100 * found.gap:.1f} points over {found.n} audited answers" in text
+    assert "outside the reserve" in text
+
+
+def test_calibration_error_by_chance_is_what_honest_probabilities_make() -> None:
+    bins = tuple(Bin(p, 40, 0) for p in (0.2, 0.5, 0.8))
+    rng = np.random.default_rng(0)
+    drawn = [rng.binomial(40, b.probability, 4000) / 40 - b.probability for b in bins]
+    expected = float(np.mean(np.abs(drawn)))
+    assert measured_calibration.by_chance(Reliability(bins, 0, 0, None)) == pytest.approx(expected, rel=0.05)
+    held = Reliability(bins, expected, 0.01, None)
+    assert "hold" in measured_calibration.finding(held, "tagger")
+    assert "too sure" in measured_calibration.finding(Reliability(bins, 0.2, -0.2, None), "tagger")
+
+
+# ---- course over runs -------------------------------------------------------------------------------
+
+
+def test_the_course_over_runs_shows_each_runs_precision(library: Path) -> None:
+    with Workspace.open(library, own_index=False) as workspace:
+        points, runs = workspace.precision_trend(), workspace.runs()
+    frame = measured_trend.table_of(points, runs)
+    assert len(frame) >= 2
+    at = drawn("measured_trend")
+    assert titles(at) == [measured_trend.finding(frame)]
+
+
+def test_a_rise_is_claimed_only_where_intervals_are_apart() -> None:
+    columns = ["value", "low", "high"]
+    near = pd.DataFrame([[0.6, 0.55, 0.65], [0.66, 0.61, 0.71]], columns=columns)
+    apart = pd.DataFrame([[0.6, 0.57, 0.63], [0.7, 0.67, 0.73]], columns=columns)
+    assert "may be chance" in measured_trend.finding(near)
+    assert measured_trend.finding(apart).startswith("Precision rose from 60.0")
+
+
+# ---- overview ---------------------------------------------------------------------------------------
+
+
+def test_overview_takes_gold_where_there_is_any_else_the_audit(
+    library: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "gold, of five tags a document" in text_of(open_page("overview"))
+    without_gold(library, monkeypatch)
+    with Workspace.open(library, own_index=False) as workspace:
+        found = workspace.precision_report()
+    assert found is not None
+    at = open_page("overview")
+    assert not at.exception
+    text = text_of(at)
+    assert f"reviewed, by {found.n_pairs} audited tags, a first impression" in text
+    assert f"{100 * (found.precision.value or 0):.1f}" in text
+    assert "✓ Measure" in text
+
+
+def test_overview_gives_no_figure_from_too_few_answers(
+    full: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_gold(full / "library", monkeypatch)
+    text = text_of(open_page("overview"))
+    assert "0 audited tags, not enough reviews" in text
+    assert "✓ Measure" not in text
+
+
+# ---- gold -------------------------------------------------------------------------------------------
+
+
+def test_gold_names_micro_and_macro_of_any_run(library: Path, open_page: Open) -> None:
+    at = open_page("precision")
+    text = text_of(at)
+    assert "macro precision, of labels given" in text
+    assert "Five tags a document" in text
+    with Workspace.open(library, own_index=False) as workspace:
+        older = workspace.runs()[-1].id
+        quality = workspace.label_quality(older)
+        ranking = workspace.evaluate(system=older)
+    at.selectbox(key="precision_system").set_value(older).run()
+    assert not at.exception
+    found = measures.gold_figures(quality, ranking)
+    text = text_of(at)
+    assert "this run" in text
+    assert f"{100 * (found.macro_precision or 0):.1f}" in text
+    assert f"{found.right} of {found.given} right" in text
+
+
+def test_ten_thousand_labels_are_sorted_searched_and_paged() -> None:
+    rng = np.random.default_rng(2)
+    n = rng.integers(0, 50, 10_000)
+    quality = measures.with_intervals(
+        pd.DataFrame(
+            {
+                "label_id": [f"L{i}" for i in range(10_000)],
+                "name": [f"Label {i}" for i in range(10_000)],
+                "precision": np.where(n > 0, rng.random(10_000), np.nan),
+                "recall": rng.random(10_000),
+                "f1": rng.random(10_000),
+                "support": rng.integers(0, 9, 10_000),
+                "n_predicted": n,
+            }
+        )
+    )
+    started = time.perf_counter()
+    orders = {sort: precision.ordered(quality, "", sort) for sort in precision.SORTS}
+    assert time.perf_counter() - started < 1
+    assert all(len(frame) == 10_000 for frame in orders.values())
+    assert orders["worst"]["precision"].iloc[0] == quality["precision"].min()
+    assert orders["best"]["precision"].iloc[-1:].isna().all()  # what is not known comes last
+    assert len(precision.ordered(quality, "label 999", "name")) == 11
+
+    def script() -> None:
+        import streamlit as st
+
+        from app.widgets import precision
+
+        precision.table_of_labels(st.session_state["quality"])
+
+    at = AppTest.from_function(script, default_timeout=30)
+    at.session_state["quality"] = quality
+    at.run()
+    assert not at.exception
+    assert len(at.dataframe[0].value) == 25
+    at.selectbox(key="precision_sort").set_value("worst").run()
+    assert at.dataframe[0].value["Precision"].iloc[0] == pytest.approx(quality["precision"].min(), abs=1e-3)
+    at.text_input(key="precision_query").set_value("Label 9999").run()
+    assert list(at.dataframe[0].value["Label"]) == ["Label 9999"]
+
+
+# ---- downloads --------------------------------------------------------------------------------------
+
+
+def test_a_plot_comes_with_its_download_links_and_a_table_with_its_file(full: Path, open_page: Open) -> None:
+    at = open_page("precision")
+    assert len(at.get("plotly_chart")) == len(at.get("bidi_component")) == 2
+    config = json.loads(at.get("plotly_chart")[0].proto.config)
+    assert config["modeBarButtons"] == [["toImage"]]
+    assert any("CSV" in x.proto.label for x in at.get("download_button"))
