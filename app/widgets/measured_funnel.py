@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import actions, charts_measured, state
-from app.widgets import downloads, jobs, layout, teacher_connect, words
+from app.widgets import downloads, jobs, layout, table, teacher_connect, words
 from app.widgets.inert import escape
 from app.widgets.teacher_kinds import LOCAL, RERANKER, SERVER, Choice, key_problem, short
 from lmtx.errors import LmtxError
@@ -49,6 +49,7 @@ def panel(workspace: Workspace) -> None:
         return
     if funnel.wanted or funnel.given:
         _shares(funnel)
+        _behind(workspace, funnel)
     busy = jobs.panel(workspace, [VERB], history=1)
     if not busy and funnel.n_open:
         _ask(workspace, funnel)
@@ -99,6 +100,44 @@ def _words(frame: pd.DataFrame) -> None:
         '<div class="lx-issues" style="max-height:none"><table><tr><th>Of the</th><th>are</th><th>Tags</th>'
         f"<th>Share</th><th>What helps</th></tr>{rows}</table></div>"
     )
+
+
+def _behind(workspace: Workspace, funnel: Funnel) -> None:
+    """Draw the tags of one step, each with its document."""
+    steps = {
+        f"{bar.capitalize()} tags: {charts_measured.STEPS[(bar, step.name)][0]} ({words.count(step.n)})": step
+        for bar, all_of in (("wanted", funnel.wanted), ("given", funnel.given))
+        for step in all_of
+        if step.n
+    }
+    if not steps:
+        return
+    layout.section("The tags behind it", "choose one to open its document", truth="reviewed")
+    counts = [0 if step.name in ("found", "right") else step.n for step in steps.values()]
+    worst = counts.index(max(counts))
+    chosen = st.selectbox(
+        "Tags", list(steps), index=worst, key="funnel_step", label_visibility="collapsed", width=420
+    )
+    pairs = steps[chosen].pairs
+    page = table.pager(len(pairs), key=f"funnel_page_{chosen}", what="tag")
+    shown = pairs[page * table.PAGE_SIZE : (page + 1) * table.PAGE_SIZE]
+    titles = workspace.journal.document_rows(i for i, _ in shown)
+    labels = {x: workspace.journal.label(x) for _, x in shown}
+    names = {x: label.name if label else x for x, label in labels.items()}
+    opened = table.table(
+        [
+            {
+                "Label": names[x],
+                "Document": titles[i].title or i if i in titles else i,
+            }
+            for i, x in shown
+        ],
+        [i for i, _ in shown],
+        key=f"funnel_tags_{chosen}_{page}",
+        opens=True,
+    )
+    if opened:
+        state.go("corpus", document=opened)
 
 
 def table_of(funnel: Funnel) -> pd.DataFrame:

@@ -73,7 +73,10 @@ def precision(
                 "Nothing can be measured: no run in use has tagged the reserve, and no document has gold "
                 "labels. Train with `lmtx train` or `lmtx cycle`, then audit on the page Review."
             )
+        funnel = workspace.error_funnel() if report is not None and system == "tagger" else None
         value: dict[str, Any] = {"reviewed": None if report is None else _reviewed(report)}
+        if funnel is not None:
+            value["funnel"] = jsonable(funnel)
         if gold is not None:
             value["gold"] = gold
         if csv is not None:

@@ -58,21 +58,22 @@ def error_funnel(parts: Parts) -> Funnel | None:
     if found is None:
         return None
     judged = [i for i in found.ids if i in found.verdicts]
-    lost, wrong = np.zeros((len(judged), len(_WANTED))), np.zeros((len(judged), len(_GIVEN)))
+    lost: list[tuple[int, str, str]] = []
+    wrong: list[tuple[int, str, str]] = []
     for row, i in enumerate(judged):
         said = {label_id: verdict for label_id, (verdict, _) in found.verdicts[i].items()}
-        for label_id in found.wanted[i]:
-            lost[row, _WANTED.index(_lost_by(label_id, found.given[i], said))] += 1
-        for label_id in found.given[i]:
+        for label_id in sorted(found.wanted[i]):
+            lost.append((row, label_id, _lost_by(label_id, found.given[i], said)))
+        for label_id in sorted(found.given[i]):
             blame = "teacher" if said.get(label_id) == "yes" else "student"
-            wrong[row, _GIVEN.index("right" if label_id in found.wanted[i] else blame)] += 1
+            wrong.append((row, label_id, "right" if label_id in found.wanted[i] else blame))
     return Funnel(
         run_id=found.run_id,
         teacher=found.teacher,
         n_documents=len(found.ids),
         n_judged=len(judged),
-        wanted=_steps(_WANTED, lost, found.n_corpus),
-        given=_steps(_GIVEN, wrong, found.n_corpus),
+        wanted=_steps(_WANTED, judged, lost, found.n_corpus),
+        given=_steps(_GIVEN, judged, wrong, found.n_corpus),
         n_open=found.n_open,
     )
 
@@ -85,14 +86,24 @@ def _lost_by(label_id: str, given: set[str], said: dict[str, str]) -> str:
     return "student" if said[label_id] == "yes" else "teacher"
 
 
-def _steps(names: Sequence[str], counts: NDArray[np.float64], n_corpus: int) -> list[FunnelStep]:
+def _steps(
+    names: Sequence[str], judged: Sequence[str], tags: Sequence[tuple[int, str, str]], n_corpus: int
+) -> list[FunnelStep]:
+    """Count tags, given as (row of `judged`, label id, step), by step."""
     from lmtx.quality.estimates import shares_of_documents
 
-    if not len(counts):
+    if not judged:
         return []
-    sums = counts.sum(axis=0).astype(int).tolist()
+    counts = np.zeros((len(judged), len(names)))
+    pairs: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+    for row, label_id, name in tags:
+        counts[row, names.index(name)] += 1
+        pairs[name].append((judged[row], label_id))
     shares = shares_of_documents(counts, max(n_corpus, len(counts)))
-    return [FunnelStep(*step) for step in zip(names, sums, shares, strict=True)]
+    return [
+        FunnelStep(name, len(pairs[name]), share, pairs[name])
+        for name, share in zip(names, shares, strict=True)
+    ]
 
 
 def teacher_answers(parts: Parts) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -156,12 +156,13 @@ class FunnelStep:
     """A step of the funnel: how many tags were lost there, and which share of the whole that is.
 
     `name` is one of "found", "shortlist", "teacher", "student" (of wanted tags), or "right", "teacher",
-    "student" (of given tags).
+    "student" (of given tags). `pairs` are those tags, as (document id, label id).
     """
 
     name: str
     n: int
     share: Interval
+    pairs: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,14 @@ def test_the_teacher_is_asked_about_audited_documents_by_a_job_and_then_the_part
     )
     for text in table["in words"]:
         assert text in text_of(at)
+    # The tags behind the worst step show, and another step's on demand.
+    worst = max(funnel.wanted[1:] + funnel.given[1:], key=lambda step: step.n)
+    assert not at.exception, at.exception
+    choice = at.selectbox(key="funnel_step")
+    assert f"({worst.n})" in choice.value
+    choice.set_value(next(x for x in choice.options if x.startswith("Wanted tags: found"))).run()
+    assert not at.exception
+    assert len(at.dataframe[0].value) == min(25, funnel.wanted[0].n)
 
 
 def step(name: str, n: int, of: int, reach: float) -> FunnelStep:

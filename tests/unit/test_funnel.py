@@ -96,6 +96,10 @@ def test_the_parts_are_what_counting_by_hand_gives_and_sum_to_the_whole(
         for step in steps:
             assert step.share.low <= step.n / total <= step.share.high
             assert step.share.value == pytest.approx(step.n / total)
+            assert len(step.pairs) == step.n
+    assert sorted(p for step in found.wanted for p in step.pairs) == sorted(wanted)
+    assert set(found.wanted[1].pairs) == {pair for pair in lost if pair not in yes}
+    assert set(found.given[1].pairs) == {pair for pair in wrong if yes.get(pair) is True}
     recall = workspace.precision_report().recall.value  # type: ignore[union-attr]
     assert found.wanted[0].share.value == pytest.approx(recall)
     assert workspace.error_funnel() is not None
