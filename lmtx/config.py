@@ -114,7 +114,7 @@ class Settings(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Write `workspace.json`, whole or not at all."""
-        _write_atomically(folder / SETTINGS_FILE, self.model_dump_json(indent=2) + "\n")
+        write_atomically(folder / SETTINGS_FILE, self.model_dump_json(indent=2) + "\n")
 
     def changed(self, *, has_documents: bool, **values: Any) -> Settings:
         """Return a copy with other values, checked.
@@ -210,7 +210,7 @@ def remember_workspace(folder: Path) -> None:
         resolved = folder.resolve()
         inside = resolved.is_relative_to(root.resolve())
         noted = resolved.relative_to(root.resolve()) if inside else resolved
-        _write_atomically(root / _LAST_FILE, json.dumps({"folder": str(noted)}) + "\n")
+        write_atomically(root / _LAST_FILE, json.dumps({"folder": str(noted)}) + "\n")
     except OSError:  # a read-only home must not keep a workspace from opening
         return
 
@@ -260,7 +260,8 @@ def _inside(folder: str, outer: str) -> bool:
     return Path(folder).expanduser().resolve().is_relative_to(Path(outer).expanduser().resolve())
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file, all or nothing, also where two processes write it at once."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lmtx.journal import Journal
 from lmtx.student import AdapterConfig
-from lmtx.tagger import HeldOut, TeacherKind, TrainingInputs
+from lmtx.tagger import HeldOut, Tagger, TeacherKind, TrainingInputs
 from lmtx.types import CorpusView, Document, FloatArray, IntArray, Label, Pairs, unit_hash
 
 EVIDENCE = "evidence"
@@ -41,6 +41,8 @@ class CycleInputs:
         Length of a shortlist.
     threads : int or None
         Torch threads of the training; None leaves torch's setting.
+    beside : callable
+        Called with a tagger and its folder before the run is recorded: writes what else belongs there.
     """
 
     journal: Journal
@@ -51,6 +53,7 @@ class CycleInputs:
     seed: int = 0
     top_k: int = 10
     threads: int | None = None
+    beside: Callable[[Tagger, Path], None] = lambda tagger, folder: None
 
     def student_config(self, **changes: object) -> AdapterConfig:
         """Return the student's configuration with this seed and these threads, and other values changed."""

@@ -207,6 +207,7 @@ def finish(
 
     def beside(part: Path) -> None:
         completed.save(part)
+        inputs.beside(tagger, part)
         if tagger.findings is not None:
             left_out.write(part, training, tagger.findings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, func, insert, or_, select
@@ -209,6 +209,30 @@ class Judgments(Labels):
             )
             for row in rows
         }
+
+    def verdicts_on(
+        self, teacher_key: str, document_ids: Iterable[str]
+    ) -> dict[str, dict[str, tuple[str, float | None]]]:
+        """Return a teacher's verdicts on documents: document id -> label id -> verdict and probability.
+
+        The newest of each pair, on texts that are current; documents without any are left out.
+        """
+        j, d, x = s.judgments.c, s.documents.c, s.labels.c
+        found: dict[str, dict[str, tuple[str, float | None]]] = {}
+        with self._read() as conn:
+            num = conn.scalar(select(s.teachers.c.num).where(s.teachers.c.key == teacher_key))
+            for part in chunks(list(dict.fromkeys(document_ids)), CHUNK):
+                statement = (
+                    select(d.id, x.id, j.verdict, j.probability)
+                    .select_from(s.judgments)
+                    .join(s.documents, and_(d.hash_num == j.document_hash_num, d.live == 1))
+                    .join(s.labels, and_(x.hash_num == j.label_hash_num, x.live == 1))
+                    .where(j.teacher_num == num, d.id.in_(part))
+                    .order_by(j.seq)
+                )
+                for document_id, label_id, verdict, probability in conn.execute(statement):
+                    found.setdefault(document_id, {})[label_id] = (s.VERDICTS[verdict], probability)
+        return found
 
     def stale_pairs(self, teacher_key: str) -> list[tuple[str, str]]:
         """List (document id, label id) of live pairs that a teacher judged under other texts than today's.

@@ -116,6 +116,9 @@ class Labels(Documents):
                     "parents": parents,
                     "source": source,
                     "at": at,
+                    "after_decision": None
+                    if before is not None and before.live
+                    else tx.counters.get("decisions", 0),
                 }
             )
         tx.conn.execute(insert(s.label_records), records)
@@ -128,6 +131,21 @@ class Labels(Documents):
             tx.conn.execute(insert(s.label_parents), parents_rows)
         add_words(tx.conn, "label", words)
         return again
+
+    def labels_added(self) -> dict[str, int]:
+        """Return the labels that came after some decision: label id -> number of the last one before.
+
+        Labels that were there from the first on are left out, and those of a journal of an older version.
+        """
+        r, x = s.label_records.c, s.labels.c
+        statement = (
+            select(x.id, func.max(r.after_decision))
+            .join(s.labels, x.num == r.label_num)
+            .where(r.after_decision > 0, x.live == 1)
+            .group_by(x.id)
+        )
+        with self._read() as conn:
+            return {label_id: int(seq) for label_id, seq in conn.execute(statement)}
 
     def delete_labels(self, ids: Iterable[str]) -> int:
         """Delete labels, as far as they live; their records, judgments and decisions are kept.

@@ -128,7 +128,10 @@ _FOUR: Final = [
     "CREATE INDEX decisions_explained ON decisions (seq, at, action) WHERE reason <> '' OR note <> ''",
 ]
 
-MIGRATIONS: Final[list[list[str]]] = [_ONE, _TWO, _THREE, _FOUR]
+# What people settled before a label was there says nothing of it. Not by time: decisions may be imported.
+_FIVE: Final = ["ALTER TABLE label_records ADD COLUMN after_decision BIGINT"]
+
+MIGRATIONS: Final[list[list[str]]] = [_ONE, _TWO, _THREE, _FOUR, _FIVE]
 """Migration number n is entry n - 1."""
 
 

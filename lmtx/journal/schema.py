@@ -103,6 +103,7 @@ label_records = Table(
     Column("parents", Text),
     Column("source", Text),
     Column("at", BigInteger),
+    Column("after_decision", BigInteger),  # where the label was not there before; null else
 )
 
 labels = Table(

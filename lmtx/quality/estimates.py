@@ -353,9 +353,10 @@ def macro(pairs: AuditedPairs, n_labels: int, earlier: Flags | None = None) -> I
     given = np.bincount(pairs.label, minlength=n_labels)
     n_given = int((given > 0).sum())
     rows = sample.rows
-    weight = sample.weight / given[pairs.label[rows]]
+    each = 1 / given[pairs.label]
+    weight = sample.weight * each[rows]
     endless = len(pairs) * 1000
-    unknown = float(sample.unknown[0])
+    unknown = float(each[~sample.drawn].sum()) / max(1, n_given)
     found = weighted_share(pairs.right[rows], weight, endless, pairs.document[rows], unknown)
     return Interval(found.value, found.low, found.high, found.n, n_given)
 

@@ -83,7 +83,7 @@ class _Errors:
             d = int(pairs.document[row])
             said = audit.said[self._ids[d]]
             right = pairs.right[row] == 1
-            instead = [] if right or not said.completed else sorted(said.wanted - self._given[d])
+            instead = [] if right or not said.completed else sorted(audit.wanted(d) - self._given[d])
             yield self._answer(d, said, "right" if right else "wrong", row in counted, instead)
 
     def _missed(self) -> Iterable[tuple[int, Answer, list[str]]]:
@@ -93,8 +93,9 @@ class _Errors:
         for i, said in self._audit.said.items():
             d = rows[i]
             given = self._given.get(d, set())
-            if (said.audited or d in settled) and self._label_id in said.wanted - given:
-                yield self._answer(d, said, "missed", d in settled, sorted(given - said.wanted))
+            wanted = self._audit.wanted(d)
+            if (said.audited or d in settled) and self._label_id in wanted - given:
+                yield self._answer(d, said, "missed", d in settled, sorted(given - wanted))
 
     def _answer(
         self, d: int, said: Said, outcome: Outcome, counts: bool, instead: list[str]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lmtx.errors import DAMAGED, InputError, StorageError
+from lmtx.config import write_atomically
+from lmtx.errors import DAMAGED, InputError, NothingToDoError, StorageError
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.population import Tags, tags_of
 from lmtx.workspace.precision_models import Design
@@ -65,12 +66,10 @@ def weights_in_use(parts: Parts) -> Weights:
     return drawn or ALIKE
 
 
-def weights_now(tags: Tags | None) -> Weights:
+def weights_now(tags: Tags) -> Weights:
     """Weights that spread the draw over labels, by how often a run gives them."""
     from lmtx.quality.sampling import relative_inclusion
 
-    if tags is None:
-        return ALIKE
     counts = np.bincount(tags.label, minlength=len(tags.label_ids))
     found = relative_inclusion(np.append(counts, 1))
     values = [round(x, 6) for x in found.tolist()]
@@ -82,14 +81,18 @@ def set_design(parts: Parts, design: Design) -> None:
     if design not in ("uniform", "labels"):
         raise InputError(f"Design {design!r} does not exist. Known: uniform, labels.")
     if design == "labels" and frozen_weights(parts) is None:
-        made = weights_now(tags_of(parts))
-        path = parts.folder / DESIGN_FILE
-        part = path.with_suffix(".part")
-        try:
-            part.write_text(
-                json.dumps({"other": made.other, "relative": made.relative}, ensure_ascii=False), "utf-8"
+        tags = tags_of(parts)
+        if tags is None:  # weights are kept for good, so none that weigh nothing
+            raise NothingToDoError(
+                "No training in use has tagged the reserve yet, so nothing says which labels are rare. Train "
+                "first, then choose how pairs are drawn."
             )
-            part.replace(path)
+        made = weights_now(tags)
+        path = parts.folder / DESIGN_FILE
+        try:
+            write_atomically(
+                path, json.dumps({"other": made.other, "relative": made.relative}, ensure_ascii=False)
+            )
         except OSError as error:
             raise StorageError(f"{path}: can't be written ({error}). Check space and rights.") from error
     parts.update_settings({"audit_design": design})

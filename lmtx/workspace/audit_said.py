@@ -32,6 +32,8 @@ class Said:
         Labels that the audit of pairs asked for and got an answer to; those of them that were drawn from all
         pairs, not in the audit of a label; labels that were put off.
     completion : Decision or None
+    settled : int
+        Number of the newest completion, whoever asked for it; 0 where there is none.
     """
 
     completed: bool = False
@@ -42,6 +44,7 @@ class Said:
     drawn: set[str] = field(default_factory=set)
     put_off: set[str] = field(default_factory=set)
     completion: Decision | None = None
+    settled: int = 0
 
     @classmethod
     def of(cls, decisions: Iterable[Decision]) -> Said:
@@ -49,7 +52,7 @@ class Said:
         said = cls()
         for d in decisions:
             if d.action == "complete":
-                said.completed = True
+                said.completed, said.settled = True, d.seq
                 if d.policy == AUDIT or not said.audited:
                     said.completion = d
                 said.audited |= d.policy == AUDIT
@@ -71,12 +74,16 @@ class Said:
         """Labels that are accepted; all that it should have, where it is completed."""
         return frozenset(x for x, d in self.pairs.items() if d.action == "accept")
 
-    def right(self, label_id: str) -> float:
-        """1 right, 0 wrong, NaN where nothing tells."""
+    def right(self, label_id: str, added: int = 0) -> float:
+        """1 right, 0 wrong, NaN where nothing tells.
+
+        `added` is the number of the last decision before the label was there: who settled the document
+        before could not choose it.
+        """
         d = self.pairs.get(label_id)
         if d is not None:
             return float(d.action == "accept")
-        return 0.0 if self.completed else np.nan
+        return 0.0 if self.settled > added else np.nan
 
 
 NOTHING = Said()

@@ -104,7 +104,7 @@ def _report(parts: Parts, system: str, tags: Tags, cut: Cut) -> PrecisionReport:
         design=parts.settings.audit_design,
         n_documents=len(found.settled),
         n_pairs=len(found.sample.rows),
-        n_passed=int((found.pairs.passed & ~found.pairs.whole).sum()),
+        n_passed=int((found.pairs.passed & ~found.pairs.whole & ~found.untold).sum()),
         n_left_open=found.sample.n_left_open,
         n_reserve=tags.n_reserve,
         n_looked_at=len(tags.document_ids),

@@ -63,6 +63,12 @@ class Audit:
         Rows of the documents that were settled as a whole and whose turn has come, ascending.
     said : dict
         Document id -> what stands of it.
+    live : set of str
+        Labels that there are: what was said of others counts nowhere.
+    added : dict
+        Label id -> number of the last decision before it was there, of labels that came later.
+    untold : bool (n_pairs,)
+        Whether the document was settled before the label was there: it tells nothing of the pair.
     n_corpus : int
         Documents of the corpus.
     """
@@ -76,11 +82,19 @@ class Audit:
     sample: Sample
     settled: NDArray[np.int64]
     said: dict[str, Said]
+    live: frozenset[str]
+    added: dict[str, int]
+    untold: Flags
     n_corpus: int
 
     def wanted(self, row: int) -> frozenset[str]:
-        """Labels that a settled document should have."""
-        return self.said[self.tags.document_ids[row]].wanted
+        """Labels that a document should have, as far as people said; all of them where it is settled."""
+        return self.said[self.tags.document_ids[row]].wanted & self.live
+
+    def told(self, row: int, label_ids: Iterable[str]) -> set[str]:
+        """Those of some labels that were there to be chosen when a settled document was settled, or were."""
+        said = self.said[self.tags.document_ids[row]]
+        return {x for x in label_ids if not np.isnan(said.right(x, self.added.get(x, 0)))}
 
 
 def version_of(parts: Parts, *tags: Tags) -> tuple[object, ...]:
@@ -111,7 +125,8 @@ def audit_of(parts: Parts, tags: Tags, cut: Cut) -> Audit:
     settled = _settled(tags, said)
     n_corpus = n_of_corpus(parts)
     others, weights = _earlier(parts, tags), frozen_weights(parts)
-    everything, single_of_labels = _pairs(tags, said, settled, n_corpus, others, weights)
+    added = parts.journal.labels_added()
+    everything, single_of_labels = _pairs(tags, said, settled, added, n_corpus, others, weights)
     kept = tags.rank < cut.k
     if cut.threshold:
         kept &= tags.probability >= cut.threshold
@@ -126,6 +141,9 @@ def audit_of(parts: Parts, tags: Tags, cut: Cut) -> Audit:
         sample=sample,
         settled=np.flatnonzero(settled),
         said=said,
+        live=frozenset(parts.labels_by_id()),
+        added=added,
+        untold=settled[pairs.document] & ~pairs.whole,
         n_corpus=n_corpus,
     )
 
@@ -146,6 +164,7 @@ def _pairs(
     tags: Tags,
     said: dict[str, Said],
     settled: Flags,
+    added: dict[str, int],
     n_corpus: int,
     others: Sequence[Flags],
     weights: Weights | None,
@@ -166,12 +185,14 @@ def _pairs(
         d = documents[i]
         for row in range(first[d], first[d + 1]):
             label_id = tags.label_ids[label[row]]
-            right[row] = found.right(label_id)
+            right[row] = found.right(label_id, added.get(label_id, 0))
             asked[row] = label_id in found.asked
             drawn[row] = label_id in found.drawn
             passed[row] = found.passed or label_id in found.put_off
     answered = ~np.isnan(right)
-    whole = settled[tags.document]
+    # A label that came later was no choice: as if the pair had been put off, which leaves nothing open.
+    whole = settled[tags.document] & answered
+    passed |= settled[tags.document] & ~answered
     subsets = [np.ones(n, dtype=bool), *others]
     keys = [tags.number]
     if weights is not None:

@@ -97,8 +97,9 @@ def _audited(parts: Parts, new: Run, old: Run) -> Found:
     ours, theirs = population_of(parts, new).tags, population_of(parts, old).tags
     audit = kept_audit(parts, tags, Cut())
     rows = [d for d in audit.settled.tolist() if tags.document_ids[d] in theirs]
-    ids = [tags.document_ids[d] for d in rows]
-    return _live(parts, [audit.wanted(d) for d in rows], [theirs[i] for i in ids], [ours[i] for i in ids])
+    # Labels that came after a document was settled are neither right nor wrong there.
+    before, after = ([audit.told(d, of[tags.document_ids[d]]) for d in rows] for of in (theirs, ours))
+    return _live(parts, [audit.wanted(d) for d in rows], before, after)
 
 
 def _live(

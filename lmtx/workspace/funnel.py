@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,13 +228,12 @@ def _gather(parts: Parts, tags: Tags) -> _Settled | None:
     audit = kept_audit(parts, tags, Cut())
     if not len(audit.settled):
         return None
-    live = parts.labels_by_id()
     ids = [tags.document_ids[d] for d in audit.settled.tolist()]
-    wanted = {i: set(audit.wanted(d)) & live.keys() for i, d in zip(ids, audit.settled.tolist(), strict=True)}
-    given: dict[str, set[str]] = {i: set() for i in ids}
-    for d, x in zip(tags.document.tolist(), tags.label.tolist(), strict=True):
-        if tags.document_ids[d] in given:
-            given[tags.document_ids[d]].add(tags.label_ids[x])
+    wanted = {i: set(audit.wanted(d)) for i, d in zip(ids, audit.settled.tolist(), strict=True)}
+    by_document = tags.by_document()
+    given = {
+        i: audit.told(d, by_document.get(i, ())) for i, d in zip(ids, audit.settled.tolist(), strict=True)
+    }
     spec, verdicts, in_use = _verdicts(parts, ids)
     return _Settled(
         run_id=tags.run.id,
@@ -267,22 +266,11 @@ def _verdicts(parts: Parts, ids: Sequence[str]) -> tuple[str, Verdicts, Verdicts
     if len(by_key) > 1 or (by_key and in_use and in_use not in by_key):
         # A pair shows its newest verdict; another teacher's may lie below it.
         for key in {*by_key, in_use} - {""}:
-            by_key[key] = _of_key(parts, ids, key)
+            by_key[key] = parts.journal.verdicts_on(key, ids)
     n_judged = Counter({key: len(found) for key, found in by_key.items()})
     own = by_key.get(in_use, {})
     key = in_use if own else max(n_judged, key=lambda x: (n_judged[x], x), default="")
     return specs.get(key, ""), by_key.get(key, {}), own
-
-
-def _of_key(parts: Parts, ids: Sequence[str], key: str) -> Verdicts:
-    frame: Any = parts.journal.pairs_frame(teacher_key=key)
-    frame = frame[frame["verdict"].notna() & frame["document_id"].isin(ids)]
-    found: Verdicts = {}
-    columns = (frame["document_id"], frame["label_id"], frame["verdict"], frame["probability"])
-    for i, label_id, verdict, probability in zip(*(x.tolist() for x in columns), strict=True):
-        said = found.setdefault(i, {})
-        said[label_id] = (verdict, None if np.isnan(probability) else float(probability))
-    return found
 
 
 def _n_open(parts: Parts, ids: Sequence[str], in_use: Verdicts) -> int:

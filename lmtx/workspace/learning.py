@@ -12,7 +12,6 @@ from lmtx.jobs import spare_cores
 from lmtx.types import Progress, Run
 from lmtx.workspace import importing, measuring
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.population import write_population
 from lmtx.workspace.teaching import EVIDENCE, inputs, needs, ready
 
 if TYPE_CHECKING:
@@ -35,9 +34,7 @@ def train(parts: Parts, progress: Progress, config: dict[str, Any]) -> Run:
     needs(parts.corpus())
     try:
         with _modest():
-            run = train_once(inputs(parts), progress, **config)
-            write_population(parts, run)
-            return run
+            return train_once(inputs(parts), progress, **config)
     except TypeError as error:
         if "unexpected keyword" in str(error):  # a setting of that name does not exist
             raise InputError(f"Training setting: {error}. Known: {', '.join(_settings())}.") from error
@@ -68,7 +65,7 @@ def cycle(
     limits = Budget.of(budget)
     loaded = ready(parts, teacher, progress)
     with _modest():
-        report = run_cycle(
+        return run_cycle(
             inputs(parts),
             loaded,
             rounds=rounds or parts.settings.rounds,
@@ -77,8 +74,6 @@ def cycle(
             progress=progress,
             budget=limits,
         )
-        write_population(parts, report.run)
-        return report
 
 
 def promote(parts: Parts, run_id: str) -> None:

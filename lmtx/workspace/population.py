@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmtx.config import write_atomically
 from lmtx.errors import DAMAGED, StorageError
 from lmtx.review import pair_number, permanent_number, seeded_order
 from lmtx.types import Document, Run, content_hash
@@ -56,13 +57,11 @@ class Population:
     def save(self, path: Path) -> None:
         """Write it, all or nothing."""
         tags = {i: list(x.items()) for i, x in self.tags.items()}
-        part = path.with_suffix(".part")
         try:
             path.parent.mkdir(exist_ok=True)
-            part.write_text(
-                json.dumps({"n_reserve": self.n_reserve, "tags": tags}, ensure_ascii=False), "utf-8"
+            write_atomically(
+                path, json.dumps({"n_reserve": self.n_reserve, "tags": tags}, ensure_ascii=False)
             )
-            part.replace(path)
         except OSError as error:
             raise StorageError(f"{path}: can't be written ({error}). Check space and rights.") from error
 
@@ -73,18 +72,16 @@ class Population:
         return {label_id: round(n * share) for label_id, n in counts.items()}
 
 
-def write_population(parts: Parts, run: Run) -> None:
-    """Write down which labels a run gives to reserved documents, so that no click has to ask it.
+def write_population(parts: Parts, tagger: Tagger, folder: Path) -> None:
+    """Write down which labels a tagger gives to reserved documents, so that no click has to ask it.
 
-    At most `MOST_RESERVED` of them, in the order in which the audit takes them.
+    At most `MOST_RESERVED` of them, in the order in which the audit takes them. Part of a run's folder before
+    the run is on record: so whoever sees a run sees these too.
     """
-    from lmtx.tagger import Tagger
-
     view = parts.corpus()
     ids = seeded_order((view.documents[int(i)].id for i in view.rows("reserve")), parts.settings.seed, AUDIT)
     documents = [view.documents[view.document_idx[i]] for i in ids[:MOST_RESERVED]]
-    tagger = Tagger.load(tagging.run_folder(parts, run))
-    Population(_tagged(parts, tagger, documents), len(ids)).save(tagging.run_folder(parts, run) / FILE)
+    Population(_tagged(parts, tagger, documents), len(ids)).save(folder / FILE)
 
 
 def _tagged(
@@ -108,7 +105,7 @@ def _tagged(
 def population_of(parts: Parts, run: Run) -> Population:
     """Return the tags of reserved documents by a run, kept; empty where its training wrote none."""
     folder = tagging.run_folder(parts, run)
-    try:  # a run is on record a moment before its file is written
+    try:
         stamp = (folder / FILE).stat().st_mtime_ns
     except OSError:
         return Population({}, 0)

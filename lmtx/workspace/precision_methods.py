@@ -58,6 +58,11 @@ class PrecisionMethods:
 
         Spread over labels, it weighs them by how often the tagger in use gives them when this is first set,
         and keeps these weights: so what was drawn before stays one sample with what is drawn later.
+
+        Raises
+        ------
+        NothingToDoError
+            If the draw is to be spread and no run in use has tagged the reserve yet.
         """
         audit_design.set_design(self._parts, design)
 

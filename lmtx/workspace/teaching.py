@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from lmtx.errors import ConsentError, InputError, NothingToDoError
 from lmtx.types import CorpusView, FloatArray, IntArray, Progress, no_progress
 from lmtx.workspace.models import TeachPreview
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.population import write_population
 from lmtx.workspace.tagging import tagger
 
 if TYPE_CHECKING:
@@ -315,6 +317,7 @@ def inputs(parts: Parts, top_k: int | None = None) -> CycleInputs:
         seed=parts.settings.seed,
         top_k=top_k or parts.settings.top_k,
         threads=spare_cores(),
+        beside=partial(write_population, parts),
     )
 
 

@@ -312,6 +312,18 @@ def test_labels_are_added_updated_and_deleted(filled: Journal) -> None:
     assert filled.labels_by_id(["x", "law"]) == {"law": LABELS[3]}
 
 
+def test_labels_that_came_after_decisions_are_known(filled: Journal) -> None:
+    filled.put_documents([Document("a", "", "text")], role_of)
+    filled.put_labels([Label("old", "Old"), Label("gone", "Gone")])
+    assert filled.labels_added() == {}
+    (seq,) = filled.append_decisions([Decision("a", "old", "accept", "Ada")])
+    filled.put_labels([Label("old", "Old, renamed"), Label("new", "New")])
+    filled.delete_labels(["gone"])
+    (later,) = filled.append_decisions([Decision("a", None, "complete", "Ada")])
+    filled.put_labels([Label("gone", "Gone"), Label("new", "New", "with a definition")])
+    assert filled.labels_added() == {"new": seq, "gone": later}
+
+
 def test_parents_and_children(filled: Journal) -> None:
     assert filled.children("life") == [LABELS[2]]
     assert [row.id for row in filled.labels_page(parent="life")] == ["home"]

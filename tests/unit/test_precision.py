@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmtx.errors import InputError, NotFoundError
+from lmtx.errors import InputError, NotFoundError, NothingToDoError
 from lmtx.review import Scope, pair_number
-from lmtx.types import Decision
+from lmtx.types import Decision, Run
 from lmtx.workspace import Workspace
 from lmtx.workspace.audit_design import Weights
 from lmtx.workspace.audit_said import Said
@@ -212,7 +213,7 @@ def test_answers_that_were_chosen_do_not_lean_the_figure(kind: str) -> None:
             found.pairs[label] = d
             found.asked |= {label} if not chosen[i] else set()
             found.drawn |= {label} if drawn[i] else set()
-        everything, _ = _pairs(tags, said, np.zeros(200, dtype=bool), 1000, [], weights)
+        everything, _ = _pairs(tags, said, np.zeros(200, dtype=bool), {}, 1000, [], weights)
         pairs, _, sample = _best_order(everything, [], weights, tags)
         figure = overall(pairs, sample)
         assert figure.value is not None
@@ -346,6 +347,23 @@ def test_deleted_labels_and_documents_are_left_out(workspace: Workspace) -> None
     assert label not in set(found.labels["label_id"])
 
 
+def test_deleted_labels_are_missed_nowhere(workspace: Workspace) -> None:
+    complete(workspace, 30)
+    gold, settled = gold_of(workspace), settled_documents(workspace._parts)
+    gone = sorted({x for i in settled for x in gold[i]})[::3]
+    workspace.journal.delete_labels(gone)
+    tags, found = tags_of(workspace._parts), report_of(workspace)
+    assert tags is not None
+    given = tags.by_document()
+    wanted = {i: gold[i] - set(gone) for i in settled}
+    assert found.recall.value == pytest.approx(
+        sum(len(wanted[i] & set(given[i])) for i in settled) / sum(map(len, wanted.values()))
+    )
+    for label in map(str, found.labels["label_id"]):
+        errors = workspace.label_errors(label)
+        assert not {x for x, *_ in [*errors.instead_of, *errors.mistaken_for]} & set(gone)
+
+
 def test_the_design_spreads_the_draw_and_keeps_the_answers(workspace: Workspace) -> None:
     before = set(answer(workspace, 80))
     uniform = report_of(workspace)
@@ -472,5 +490,53 @@ def test_without_a_run_there_is_no_figure(tmp_path: Path) -> None:
         assert empty.precision_report("zero-shot") is None
         assert empty.precision_trend() == []
         assert empty.audit_plan() == []
+        with pytest.raises(NothingToDoError, match="Train first"):
+            empty.set_audit_design("labels")  # weights are kept: those of no tags would be kept for good
+        assert empty.settings.audit_design == "uniform"
         assert empty.audited_reliability() is None
         assert settled_documents(empty._parts) == {}
+
+
+def test_a_run_on_record_has_tagged_the_reserve(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, there = workspace.journal.put_run, []
+
+    def put_run(run: Run) -> None:
+        there.append((workspace.folder / run.folder / "reserve.json").exists())
+        put(run)
+
+    monkeypatch.setattr(workspace.journal, "put_run", put_run)
+    workspace.train()
+    assert there == [True]  # who looks while it is made would draw the audit from something else for good
+
+
+def test_documents_settled_before_a_label_was_there_say_nothing_of_it(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    complete(workspace, 30)
+    before = report_of(workspace)
+    # Twins of labels that are given often: proposed wherever those are, and nobody could choose them.
+    twins = [str(x) for x in before.labels["label_id"][:5]]
+    labels = {x.id: x for x in workspace.journal.corpus().labels}
+    new = [{"id": f"twin-{x}", "name": labels[x].name, "description": labels[x].description} for x in twins]
+    file = tmp_path / "twins.jsonl"
+    file.write_text("\n".join(map(json.dumps, new)), encoding="utf-8")
+    assert workspace.journal.labels_added() == {}
+    workspace.import_labels(file)
+    head = workspace.journal.head_seq()
+    assert workspace.journal.labels_added() == {f"twin-{x}": head for x in twins}
+    workspace.train()
+    found = report_of(workspace)
+    rows = found.labels[found.labels["label_id"].str.startswith("twin-")]
+    assert len(rows) > 0  # or nothing is tested
+    assert rows["n"].sum() == 0
+    assert set(rows["badge"]) == {""}
+    assert found.n_passed == found.n_left_open == 0
+    compared = workspace.compare_runs(basis="audit")
+    assert compared is not None
+    assert not [x for x in compared.labels if x.label_id.startswith("twin-")]
+    # What is settled from now on counts.
+    complete(workspace, 10)
+    rows = report_of(workspace).labels
+    assert rows[rows["label_id"].str.startswith("twin-")]["n"].sum() > 0

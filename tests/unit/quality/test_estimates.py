@@ -261,6 +261,16 @@ def test_the_mean_over_labels_counts_each_alike() -> None:
     assert abs(np.mean(error)) < 0.01 < abs(right.mean() - wanted)
 
 
+def test_the_mean_over_labels_pays_for_all_labels_of_which_nothing_was_drawn() -> None:
+    # Of a common label all is known; another run gives thirty rare ones, of which nothing was asked yet.
+    label = np.r_[np.zeros(90, dtype=np.int64), np.arange(1, 31)]
+    earlier = label == 0
+    right = np.where(earlier, 1.0, 0.0)
+    pairs = audited(right, np.full(120, 0.5), np.arange(120), earlier.copy(), label=label)
+    found = macro(pairs, 31, earlier)
+    assert found.low <= 1 / 31 <= found.high
+
+
 def test_groups_weigh_pairs_by_how_likely_they_were_drawn() -> None:
     rng = np.random.default_rng(2)
     right = np.r_[np.ones(4000), np.zeros(1000)]
