@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -41,11 +42,18 @@ def _picker() -> None:
         return
     folders = list(found) if current in found else [current, *found]
     state.PLACE.set(found[current].name if current in found and len(found) > 1 else "")
+    names = Counter(info.name for info in found.values())
+
+    def name_of(folder: str) -> str:
+        """Name of a workspace; with its folder where another one has the same name."""
+        name = found[folder].name if folder in found else Path(folder).name
+        return f"{name} ({Path(folder).name})" if names[name] > 1 else name
+
     chosen = st.selectbox(
         "Workspace",
         folders,
         index=folders.index(current),
-        format_func=lambda f: found[f].name if f in found else Path(f).name,
+        format_func=name_of,  # two alike would be one choice
         label_visibility="collapsed",
         key=f"lx_workspace_{current}",
     )

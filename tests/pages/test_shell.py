@@ -33,6 +33,18 @@ def test_a_second_workspace_is_made_and_switched_to(empty: Path, open_page: Open
     assert at.session_state["lmtx.folder"].endswith("empty")
 
 
+def test_two_workspaces_of_one_name_are_told_apart(empty: Path, open_page: Open) -> None:
+    with Workspace.open(empty / "empty", own_index=False) as workspace:
+        name = workspace.settings.name or "empty"
+    Workspace.create(empty / "other", name).close()
+    at = open_page("overview")
+    picker = at.sidebar.selectbox[0]
+    assert set(picker.options) == {f"{name} (empty)", f"{name} (other)"}
+    picker.set_value(str((empty / "other").resolve())).run()
+    assert not at.exception
+    assert at.session_state["lmtx.folder"].endswith("other")
+
+
 def test_settings_are_saved_and_a_wrong_one_is_refused(empty: Path, open_page: Open) -> None:
     at = open_page("settings")
     at.text_input(key="settings_reviewer").set_value("Ada <b>L</b>")
