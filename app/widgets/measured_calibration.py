@@ -30,6 +30,7 @@ MISSING: dict[Who, str] = {
     "teacher": f"Shown from {MIN_ANSWERS} pairs of settled documents that the teacher gave a probability. "
     "Where tags are lost offers to ask it about audited documents.",
 }
+NO_PROBABILITIES = "It gives no probabilities."
 
 
 def panel(workspace: Workspace) -> None:
@@ -51,7 +52,7 @@ def _one(workspace: Workspace, who: Who) -> None:
     found = workspace.audited_reliability(who)
     if found is None:
         st.html(f'<div style="font-weight:600">The {who}</div>')
-        layout.note(MISSING[who])
+        layout.note(missing(workspace, who))
         return
     downloads.plot(
         charts.reliability(
@@ -65,6 +66,18 @@ def _one(workspace: Workspace, who: Who) -> None:
         f"{words.many(found.n, 'audited answer')}; chance alone makes about {100 * by_chance(found):.1f}."
     )
     downloads.csv(table_of(found), f"reliability-{who}", key=f"reliability_{who}_csv")
+
+
+def missing(workspace: Workspace, who: Who) -> str:
+    """Say why nothing is drawn, and what to do where something can be done."""
+    funnel = workspace.error_funnel() if who == "teacher" else None
+    if funnel is None or not funnel.n_judged:
+        return MISSING[who]
+    asked = {i for step in (*funnel.wanted, *funnel.given) for i, _ in step.pairs}
+    found = workspace.journal.pair_states_of(asked).values()
+    if any(x.probability is not None for pairs in found for x in pairs):
+        return MISSING[who]
+    return NO_PROBABILITIES
 
 
 def by_chance(found: Reliability) -> float:

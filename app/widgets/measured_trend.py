@@ -25,10 +25,6 @@ def panel(workspace: Workspace, points: Sequence[TrendPoint] | None = None) -> N
     frame = plot(workspace, points)
     if len(frame) < 2:
         return
-    layout.note(
-        "Every run is measured by the same answers, so neighbours differ by less chance than their intervals "
-        "show; “Two runs compared” says whether two of them differ."
-    )
     downloads.csv(frame, "precision-over-runs", key="measured_trend_csv")
 
 
@@ -47,6 +43,10 @@ def plot(
     figure = charts_measured.trend(frame, finding(frame), dark=layout.dark())
     figure.update_layout(height=height)
     downloads.plot(figure, "precision-over-runs", key="measured_trend")
+    layout.note(
+        "All runs are measured by the same answers, so their intervals don't tell whether they differ: "
+        "“Two runs compared” does, on the page Precision under Runs."
+    )
     return frame
 
 
@@ -76,12 +76,10 @@ def table_of(points: Sequence[TrendPoint], found: Sequence[Run]) -> pd.DataFrame
 
 
 def finding(frame: pd.DataFrame) -> str:
-    """Say from where to where precision went, and whether that can be chance."""
+    """Say from where to where precision went; intervals by the same answers don't tell whether by chance."""
     first, last = frame.iloc[0], frame.iloc[-1]
     course = f"from {words.percent(first['value'])} to {words.percent(last['value'])}"
-    if first["low"] <= last["high"] and last["low"] <= first["high"]:
-        return f"Precision {course} over {len(frame)} runs; that may be chance"
-    return f"Precision {'rose' if last['value'] > first['value'] else 'fell'} {course} over {len(frame)} runs"
+    return f"Precision {course} over {len(frame)} runs"
 
 
 def _share(row: pd.Series) -> tuple[float, tuple[float, float]]:

@@ -218,7 +218,7 @@ def forest(labels: pd.DataFrame, what: str) -> list[dict[str, Any]]:
     """
     top = labels.nlargest(12, "n_predicted").sort_values("precision", ascending=False)
     good = int((top["low"] >= 0.5).sum())
-    title = f"{good} of the {len(top)} {what} are right more often than not"
+    title = f"{good} of the {len(top)} {what} are shown to be right more often than not"
     figure = charts.forest(top, title, dark=layout.dark())
     return downloads.plot(figure, "precision-of-labels", key="forest", selects=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -66,6 +67,11 @@ class Asked:
             Cut(k if 1 <= k <= MOST_TAGS else MOST_TAGS, percent / 100 if percent in _STEPS else 0.0),
             state.param("label"),
         )
+
+    @property
+    def audited(self) -> bool:
+        """Whether these are the tags that the audit draws pairs from."""
+        return self.system == "tagger" and self.cut == USUAL
 
 
 def recall() -> None:
@@ -220,7 +226,8 @@ def known(row: Any) -> str:
     for points in (0.05, KNOWN):
         if half <= points:
             return f"known to ±{100 * points:.0f}"
-    return f"known to ±{100 * half:.0f}" if row.status == "firm" else "first impression"
+    # Up, so that no label is called known to ±10 that is not counted as known.
+    return f"known to ±{math.ceil(100 * half)}" if row.status == "firm" else "first impression"
 
 
 def left_of_label(workspace: Workspace, report: PrecisionReport, row: Any) -> int:
@@ -276,14 +283,27 @@ def how(text: str, *, key: str) -> None:
 
 
 def decisions_links(workspace: Workspace) -> None:
-    """Draw buttons that list the decisions of both audits, each with as many as its list has."""
-    pairs = workspace.decisions_page(policy=AUDIT_PAIR, standing=True, page_size=1).total
-    documents = workspace.decisions_page(policy="audit", action="complete", standing=True, page_size=1).total
-    if pairs:
-        _decisions(words.many(pairs, "answer to a pair", "answers to pairs"), "pairs", through=AUDIT_PAIR)
-    if documents:
-        name = words.many(documents, "settled document")
-        _decisions(name, "documents", through="audit", said="complete")
+    """Say how much of the audit the figures asked for rest on, and draw links to what was said in it.
+
+    The links count nothing: the history holds what is ahead of the audit's order too, and what was said of
+    tags that are not measured.
+    """
+    asked = Asked.of_address()
+    report = workspace.precision_report(asked.system, asked.cut)
+    if report is not None:
+        beside(rests_on(report))
+    if workspace.decisions_page(policy=AUDIT_PAIR, standing=True, page_size=1).total:
+        _decisions("Audit’s decisions on pairs", "pairs", through=AUDIT_PAIR)
+    if workspace.decisions_page(policy="audit", action="complete", standing=True, page_size=1).total:
+        _decisions("Audited documents in the history", "documents", through="audit", said="complete")
+
+
+def rests_on(report: PrecisionReport) -> str:
+    """Say what the figures of a report rest on, its sample."""
+    return (
+        f"{words.many(report.n_pairs, 'audited tag')}, and for recall "
+        f"{words.many(report.n_documents, 'settled document')}"
+    )
 
 
 def _decisions(name: str, key: str, **params: str) -> None:
@@ -292,19 +312,36 @@ def _decisions(name: str, key: str, **params: str) -> None:
         key=f"decisions_{key}",
         type="tertiary",
         icon=":material/history:",
-        help="Lists them. Of these count those on tags that the system gives, as far as the audit's order "
-        "was answered.",
+        help="Lists what stands. Of these count those on tags that the system gives, as far as the audit's "
+        "order was answered.",
     ):
         state.go("review", mode="history", standing="1", **params)
 
 
+ASKED_OF = (
+    f"The audit asks about the {MOST_TAGS} tags of the tagger in use, of any probability: measure these to "
+    "audit more of them."
+)
+"""Why no pairs are asked about where other tags are measured."""
+
+
 def audit_buttons(*, main: bool, key: str) -> None:
-    """Draw the two ways to audit."""
+    """Draw the two ways to audit; pairs only where those are measured that the audit draws from."""
     kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
-    if st.button("Audit pairs", key=f"audit_pairs_{key}", type=kind, help="One label of one document"):
+    asked = Asked.of_address()
+    other = asked.view in ("overview", "labels") and not asked.audited
+    if st.button(
+        "Audit pairs",
+        key=f"audit_pairs_{key}",
+        type=kind,
+        help="One label of one document",
+        disabled=other,
+    ):
         state.go("review", mode="pair", queue="audit")
     if st.button("Audit documents", key=f"audit_documents_{key}", help="All labels of a document"):
         state.go("review", queue="audit")
+    if other:
+        beside(ASKED_OF)
 
 
 def beside(text: str) -> None:

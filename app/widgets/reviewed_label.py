@@ -99,23 +99,37 @@ def body(workspace: Workspace, asked: Asked, report: PrecisionReport, row: Any |
         if left and st.button(
             _audit_words(row, left), key=f"audit_label_{label_id}", type="primary",
             help="Asks about this label alone, in its own random order; the figure of all tags stays right.",
+            disabled=not asked.audited,
         ):  # fmt: skip
             state.go("review", mode="pair", queue="audit", label=label_id)
-        if n and st.button(
-            "All decisions on it", key=f"decisions_{label_id}", type="tertiary", icon=":material/history:"
-        ):
-            state.go("review", mode="history", label=label_id, standing="1")
+        if left and not asked.audited:
+            frame.beside(frame.ASKED_OF)
         if row is not None and row.pooled == row.pooled:
             borrowed = words.percent(row.pooled)
             frame.beside(
                 f"Borrowed from other labels: about {borrowed}, {100 * row.pooled_low:.0f} to "
                 f"{100 * row.pooled_high:.0f}; no 95 % interval."
             )
-    if not n:
+    if n:
+        _confused(found)
+        answers(found, key=label_id)
+    else:
         layout.note("No audited document got this label or should have it yet.")
+    _everything(workspace, label_id)
+
+
+def _everything(workspace: Workspace, label_id: str) -> None:
+    """Draw a link to all that was said of the label, below and apart from what its figure rests on."""
+    if not workspace.decisions_page(label_id=label_id, standing=True, page_size=1).total:
         return
-    _confused(found)
-    answers(found, key=label_id)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_label_said"):
+        if st.button(
+            "Everything said of it", key=f"decisions_{label_id}", type="tertiary", icon=":material/history:"
+        ):
+            state.go("review", mode="history", label=label_id, standing="1")
+        frame.beside(
+            "Through all queues, those that train too. The figure rests on what counts in the lists above."
+        )
 
 
 def _audit_words(row: Any, left: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import pandas as pd
@@ -12,7 +12,6 @@ from app import state
 from app.widgets import downloads, layout, table, words
 from app.widgets import reviewed_frame as frame
 from app.widgets.reviewed_overview import interval
-from lmtx.workspace.audited_labels import OFTEN, SOMETIMES
 from lmtx.workspace.precision_models import PrecisionReport
 
 Only: TypeAlias = Literal["all", "unknown", "below", "small"]
@@ -30,8 +29,6 @@ SORTS: dict[Sort, tuple[str, list[str], list[bool]]] = {
     "needed": ("Fewest still needed", ["need_10", "population"], [True, False]),
     "name": ("Name", ["name", "label_id"], [True, True]),
 }
-_BY_SIZE = ("given often", "given sometimes", "given seldom")
-"""How groups of labels without a hierarchy begin."""
 HOW = (
     "Of a label, its own audited tags count and nothing else: **right / audited**, with Wilson's 95 % "
     "interval, narrower where much of all there is was audited. From 10 audited tags on it is firm, before "
@@ -151,21 +148,8 @@ def chosen(
         words_in = rows["name"].str.contains(query, case=False, regex=False)
         kept &= words_in | rows["path"].str.contains(query, case=False, regex=False)
     if group:
-        kept &= of_group(rows, group, {g.name for g in report.groups})
+        kept &= rows["group"] == group
     return rows[kept]
-
-
-def of_group(rows: pd.DataFrame, group: str, groups: Collection[str]) -> pd.Series:
-    """Whether each label is of a group of the report."""
-    if "group" in rows:
-        return rows["group"] == group
-    if group.startswith(_BY_SIZE):
-        size = rows["population"]
-        if group.startswith("given often"):
-            return size >= OFTEN
-        return size < SOMETIMES if group.startswith("given seldom") else size.between(SOMETIMES, OFTEN - 1)
-    top = rows["path"].str.split(" > ").str[0].where(rows["path"] != "", rows["name"])
-    return top == group if (top == group).any() else ~top.isin(groups)
 
 
 def ordered(rows: pd.DataFrame, sort: Sort) -> pd.DataFrame:

@@ -33,7 +33,9 @@ HOW_PROMISE = (
     "Each needs evidence that holds at all looks at once, so looking often, and at many thresholds, is paid "
     "for. "
     "It is about the tags of the run that is measured, at the number of tags chosen above, and holds while "
-    "new documents are like those of the corpus."
+    "new documents are like those of the corpus.\n\n"
+    "A promise is worked out anew with each answer: near its edge it may come, go and come again. Where more "
+    "than 5 % of what was asked was put off, nothing is promised."
 )
 FEW = "not enough reviews"
 _FIRM_DOCUMENTS = 20
@@ -56,21 +58,35 @@ def draw(workspace: Workspace, asked: Asked, report: PrecisionReport) -> None:
 
 def _sentence(asked: Asked, report: PrecisionReport) -> None:
     p = report.precision
-    who, pale = frame.who(asked), p.n < frame.FIRM_PAIRS
+    who, few = frame.who(asked), p.n < frame.FIRM_PAIRS
     known = (
         f"{words.count(report.n_known(frame.KNOWN))} of {words.many(report.n_labels, 'label')} "
         f"are known to ±{100 * frame.KNOWN:.0f} points."
     )
     if p.value is None:
         frame.finding(
-            f"Not enough reviews yet to say how many of the tags that {escape(who)} gives are right.",
+            f"Not enough reviews yet to say how many of the tags that {escape(who)} gives are right."
+            + (f" {escape(put_off(report))}" if report.put_off else ""),
             pale=True,
         )
         return
     share = escape(words.percent(p.value, (p.low, p.high)))
-    first = f" A first impression: it is firm from {frame.FIRM_PAIRS} audited tags on." if pale else ""
+    first = f" A first impression: it is firm from {frame.FIRM_PAIRS} audited tags on." if few else ""
+    doubt = f" {escape(put_off(report))}" if report.put_off else ""
     frame.finding(
-        f"Of the tags that {escape(who)} gives, <b>{share}</b> are right; {escape(known)}{first}", pale=pale
+        f"Of the tags that {escape(who)} gives, <b>{share}</b> are right; {escape(known)}{first}{doubt}",
+        pale=few or report.put_off,
+    )
+
+
+def put_off(report: PrecisionReport) -> str:
+    """Say how many of the tags that were asked were put off, and what that may do to the figure."""
+    n, asked = report.n_passed, report.n_passed + report.n_pairs
+    what = "figures are" if report.precision.value is None else "the figure is"
+    worst = "" if report.worst is None else f"; at worst {words.percent(report.worst)}"
+    return (
+        f"{words.count(n)} of {words.many(asked, 'tag')} that were asked {'was' if n == 1 else 'were'} put "
+        f"off: if these are the hard ones, {what} too high{worst}."
     )
 
 
@@ -82,7 +98,7 @@ def _figures(report: PrecisionReport) -> None:
             (
                 "Mean over labels",
                 _share(report.macro),
-                f"{words.many(report.n_labels, 'label')}, all alike"
+                f"{words.many(report.n_labels, 'label')}, each counts the same"
                 if report.macro.value is not None
                 else FEW,
             ),
@@ -95,7 +111,8 @@ def _figures(report: PrecisionReport) -> None:
             (
                 "Audited tags",
                 words.count(report.precision.n),
-                f"in {words.many(report.n_looked_at, 'reserved document')}",
+                f"of the {words.many(report.n_tags, 'tag')} of "
+                f"{words.many(report.n_looked_at, 'reserved document')}",
             ),
         ]
     )
@@ -120,7 +137,7 @@ def _rests_on(workspace: Workspace, report: PrecisionReport) -> None:
         frame.audit_buttons(main=True, key="overview")
     gaps = [
         f"{words.many(report.n_passed, 'tag')} put off, taken to be like the others"
-        if report.n_passed
+        if report.n_passed and not report.put_off  # else the sentence on top says it
         else "",
         f"{words.many(report.n_left_open, 'tag')} left open in the order" if report.n_left_open else "",
         ""
@@ -151,22 +168,23 @@ def _promise(workspace: Workspace, asked: Asked, report: PrecisionReport) -> Non
     else:
         st.html(f'<p style="margin:.1rem 0">{escape(promised(report.promise))}</p>')
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_target"):
+        frame.beside("I want at least")
         now = round(100 * workspace.settings.precision_target)
         st.session_state["reviewed_target"] = now
         st.selectbox(
-            "Target",
+            "I want at least",
             sorted({*_TARGETS, now}),
             key="reviewed_target",
-            format_func=lambda x: f"Target: {x}{words.THIN}% right",
+            format_func=lambda x: f"{x}{words.THIN}% right",
             label_visibility="collapsed",
-            width=190,
+            width=130,
             on_change=_set_target,
             args=(workspace,),
         )
         promise = report.promise
         if promise is not None and promise.threshold and promise.threshold != asked.cut.threshold:
             st.button(
-                "Look at these tags only",
+                "Measure these tags",
                 key="promised_cut",
                 type="tertiary",
                 on_click=frame.show,
@@ -191,15 +209,18 @@ def promised(found: Promise) -> str:
         )
     if not found.n:
         return "Nothing can be promised yet: no tag was audited."
+    if found.withheld:
+        return f"Nothing is promised at {target} ({so_far}): {found.withheld}."
+    if found.needed is None and found.too_few:
+        return "Too few answers yet to say from which probability on: about 30 give a first idea."
     if found.needed is None:
         return (
             f"{target} can't be promised at any threshold, and it does not look as if it could be "
             f"({so_far}). Choose a lower target, or make the tagger better."
         )
-    more = max(1, found.needed)
     return (
-        f"Nothing can be promised yet at {target} ({so_far}): about {words.many(more, 'audited tag')} "
-        "at the best threshold would do, if it goes on like this."
+        f"Nothing can be promised yet at {target} ({so_far}): that takes at "
+        f"least about {words.many(found.needed, 'audited tag')} in all, if it goes on like this."
     )
 
 
@@ -273,11 +294,16 @@ def _plain_groups(report: PrecisionReport) -> pd.DataFrame:
 def _promised_from(found: Promise | None) -> str:
     if found is None:
         return ""
-    if found.threshold is None:
-        return f"not yet, takes ~{words.count(found.needed)}" if found.needed and found.n else "not yet"
-    if not found.threshold:
-        return "all tags"
-    return f"{frame.whole(found.threshold)}, keeps {100 * found.kept:.0f}{words.THIN}%"
+    if found.threshold is not None:
+        kept = f"{frame.whole(found.threshold)}, keeps {100 * found.kept:.0f}{words.THIN}%"
+        return kept if found.threshold else "all tags"
+    if found.n and found.withheld:
+        return f"no: {found.withheld}"
+    if found.too_few or not found.n:
+        return "not yet"
+    if found.needed is None:
+        return "not within reach"
+    return f"not yet, about {words.many(found.needed, 'answer')}"
 
 
 def interval(low: float, high: float, n: int) -> str:
@@ -301,7 +327,7 @@ def _plots(report: PrecisionReport) -> None:
     firm = int((audited["n"] >= frame.FIRM_LABEL).sum())
     good = int((top["low"] >= 0.5).sum())
     title = (
-        f"{good} of the {len(top)} labels audited most are right more often than not"
+        f"{good} of the {len(top)} labels audited most are shown to be right more often than not"
         if firm
         else f"No label has {frame.FIRM_LABEL} audited tags yet: first impressions only"
     )

@@ -48,7 +48,7 @@ def precision(
     system: System = "tagger",
     cut: Annotated[int, typer.Option(min=1, help="Tags given to each document.")] = 5,
     threshold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Only tags of at least this probability.")
+        float, typer.Option(min=0.0, max=1.0, help="Only tags of at least this probability, below 1.")
     ] = 0.0,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the table of labels to a file.")
@@ -75,6 +75,9 @@ def precision(
             )
         funnel = workspace.error_funnel() if report is not None and system == "tagger" else None
         value: dict[str, Any] = {"reviewed": None if report is None else _reviewed(report)}
+        missing = "" if report is not None else _missing(system, cut, asked=asked)
+        if missing:
+            value["reviewed_missing"] = missing
         if funnel is not None:
             value["funnel"] = jsonable(funnel)
         if gold is not None:
@@ -82,7 +85,7 @@ def precision(
         if csv is not None:
             frame = report.labels if report is not None else _frame(value["gold"]["labels"])
             _write(frame, csv)
-        answer(value, as_json, lambda: _text(report, gold))
+        answer(value, as_json, lambda: _text(report, gold, missing))
 
 
 def _reviewed(report: PrecisionReport) -> dict[str, Any]:
@@ -133,21 +136,32 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
         raise StorageError(f"{path}: can't be written ({error}). Check the folder and its rights.") from error
 
 
-def _text(report: PrecisionReport | None, gold: dict[str, Any] | None) -> str:
-    found = [] if report is None else [_report_text(report)]
+def _missing(system: str, cut: int, *, asked: bool) -> str:
+    """Say why there is no reviewed part."""
+    if not asked:
+        return (
+            f"The audit asks about no more than {_AUDITED_TAGS} tags a document, and --cut is {cut}. "
+            f"Ask for --cut {_AUDITED_TAGS} or fewer."
+        )
+    if system == "tagger":
+        return "No run in use has tagged the reserve. Train with `lmtx train` or `lmtx cycle`."
+    return f"System {system!r} has not tagged the reserve, or no run in use has."
+
+
+def _text(report: PrecisionReport | None, gold: dict[str, Any] | None, missing: str) -> str:
+    found = [f"Nothing reviewed. {missing}" if report is None else _report_text(report)]
     if gold is not None:
         micro, macro = gold["micro_precision"], gold["macro_precision"]
         figures = "nothing is given" if micro is None else f"{_percent(micro)} micro, {_percent(macro)} macro"
-        found.append(f"Gold labels of the split test, {gold['system']}: precision {figures}.")
+        of = f"{gold['system']}, {_cut_text(**gold['cut'])}"
+        found.append(f"Gold labels of the split test, {of}: precision {figures}.")
         columns = ["label_id", "name", "precision", "recall", "f1", "support", "n_predicted"]
         found.append(table(gold["labels"][:_SHOWN], columns))
     return "\n\n".join(found)
 
 
 def _report_text(report: PrecisionReport) -> str:
-    cut = f"{report.cut.k} tags a document"
-    if report.cut.threshold:
-        cut += f" of probability {report.cut.threshold:g} or more"
+    cut = _cut_text(report.cut.k, report.cut.threshold)
     of = f"Reviewed, {report.system} ({report.run_id or 'nothing learned'}), {cut}"
     lines = [
         f"{of}. {report.n_pairs} audited tags count; {report.n_documents} documents are settled as a whole."
@@ -177,6 +191,12 @@ def _report_text(report: PrecisionReport) -> str:
     return "\n".join(lines) + ("\n\n" + table(rows, list(rows[0])) if rows else "")
 
 
+def _cut_text(k: int | None = None, threshold: float = 0.0) -> str:
+    """Name a cut: by the number of tags, by probability, or by both."""
+    tags = "all tags" if k is None else f"{k} {'tag' if k == 1 else 'tags'} a document"
+    return f"{tags} of probability {threshold:g} or more" if threshold else tags
+
+
 def _promise_text(report: PrecisionReport) -> str:
     promise, target = report.promise, f"{100 * report.target:g} %"
     if promise is None:
@@ -187,12 +207,7 @@ def _promise_text(report: PrecisionReport) -> str:
             f"{which} are right {target} of the time or more, promised with 95 % confidence; that keeps "
             f"{_percent(promise.kept)} of the tags."
         )
-    if promise.needed is None:
-        return f"No threshold can be promised for {target}."
-    return (
-        f"No threshold can be promised for {target} yet: at the best one it takes about {promise.needed} "
-        "audited tags, if it goes on like this."
-    )
+    return promise.missing
 
 
 def _percent(share: float) -> str:

@@ -29,9 +29,13 @@ with so many pairs that the target could be promised if precision were so far be
 pairs one is soon wrong, and that ends the order. The first is for small groups, and gets little of the
 chance, as what is promised of few pairs by luck is false most often."""
 LEAST = 10
-"""Pairs above a threshold from which one may guess how many it takes."""
+"""Pairs above a threshold from which its share may be guessed."""
+FEWEST = 30
+"""Audited pairs below which nothing is said of what could be promised."""
 MOST = 50_000
 """Answers that nobody gives: more are not said to be needed."""
+_TOTALS = 240
+"""Totals that are tried to find how many it takes: neighbours differ by a few percent."""
 
 
 def log_evidence(successes: ArrayLike, n: ArrayLike, target: float) -> tuple[Numbers, Numbers]:
@@ -94,9 +98,14 @@ class Promise:
     kept : float
         Share of all tags that the threshold keeps.
     needed : int or None
-        Audited pairs, those below the threshold included, that it would take to promise the threshold that
-        asks for the fewest, if precision there is what it looks like; None where no threshold looks as if it
-        could meet the target.
+        Audited pairs in all, those below the threshold included, at which a threshold could be promised if
+        shares stay what they are; None where one is, where none could be by `MOST`, and where `too_few` or
+        `withheld` says why nothing is known.
+    too_few : bool
+        Whether so few answers say nothing of what could be promised.
+    withheld : str
+        Why nothing is promised whatever the answers are, as a clause without a full stop; "" where nothing is
+        in the way.
     """
 
     threshold: float | None
@@ -105,6 +114,25 @@ class Promise:
     right: int
     kept: float
     needed: int | None = None
+    too_few: bool = False
+    withheld: str = ""
+
+    @property
+    def missing(self) -> str:
+        """Why nothing is promised, in a sentence; "" where something is."""
+        if self.threshold is not None:
+            return ""
+        if self.withheld:
+            return f"Nothing is promised: {self.withheld}."
+        said = f"It can't be promised yet that {100 * self.target:.0f} % are right"
+        if self.too_few:
+            return f"{said}: {self.n} audited tags are too few to say, about {FEWEST} give a first idea."
+        if self.needed is None:
+            return (
+                f"{said}: of {self.n} audited tags {self.right} are right, which does not look like it at "
+                "any threshold."
+            )
+        return f"{said}: that takes at least about {self.needed} audited tags in all, {self.n} are there."
 
 
 def promised_threshold(
@@ -169,9 +197,7 @@ def promised_threshold(
             share[i], n_right[i] = float((v * y).sum() / v.sum()), int(y.sum())
     evidence = _above(share * size, size, target)
     last = -1
-    for part, typical in STARTS:
-        chance = part * (1 - level)
-        enough = _start(target + typical * (1 - target), target, chance)
+    for chance, enough in _orders(target, level):
         if not (kish >= enough).any():
             continue
         start = int((kish >= enough).argmax())
@@ -182,14 +208,52 @@ def promised_threshold(
         everything = probability if population is None else population
         kept = float((everything >= order[last]).mean()) if len(everything) else 0.0
         return Promise(float(order[last]), target, int(n[last]), int(n_right[last]), kept)
-    some = n >= LEAST
+    too_few = len(right) < FEWEST or not (n >= LEAST).any()
     needed = None
-    if some.any():
-        # Of the answers to come as many are above a threshold as of those so far.
-        each = _answers_needed(share[some], target, level) * (n / np.maximum(size, 1e-9))[some]
-        each *= len(right) / n[some]
-        needed = None if np.isinf(each).all() else max(len(right) + 1, math.ceil(float(each.min())))
-    return Promise(None, target, len(right), int(right.sum()), 0.0, needed)
+    if not too_few:
+        # Few pairs above a threshold show no share of their own: they are taken to be like those below.
+        first = int((n >= LEAST).argmax())
+        share[:first] = share[first]
+        needed = _total_needed(len(right), share, size, kish, target, level)
+    return Promise(None, target, len(right), int(right.sum()), 0.0, needed, too_few)
+
+
+def _orders(target: float, level: float) -> list[tuple[float, float]]:
+    """Chance of error of each order of thresholds, and the pairs that it begins with."""
+    return [
+        (part * (1 - level), _start(target + typical * (1 - target), target, part * (1 - level)))
+        for part, typical in STARTS
+    ]
+
+
+def _total_needed(
+    n: int, share: Numbers, size: Numbers, kish: Numbers, target: float, level: float
+) -> int | None:
+    """Smallest total of pairs at which one of the orders passes where it begins; None where none does.
+
+    Of the pairs to come as many are above a threshold as of those so far, and as many of them are right. With
+    more pairs an order begins at a higher threshold.
+
+    Parameters
+    ----------
+    n : int
+        Pairs so far.
+    share, size, kish : float64 (n_steps,)
+        Of the pairs above each threshold, the highest first: share that is right, and effective sizes with
+        and without the likeness of pairs of one document.
+    """
+    if n >= MOST:
+        return None
+    totals = np.unique(np.ceil(np.geomspace(n + 1, MOST, _TOTALS)))
+    times = totals / n
+    passes = np.zeros(len(totals), dtype=bool)
+    for chance, enough in _orders(target, level):
+        reached = kish * times[:, None] >= enough
+        start = reached.argmax(axis=1)
+        m = size[start] * times
+        evidence = _above(share[start] * m, m, target)
+        passes |= reached.any(axis=1) & (evidence >= -math.log(chance))
+    return int(totals[passes.argmax()]) if passes.any() else None
 
 
 def answers_needed(share: float, target: float, level: float = LEVEL, worth: float = 1.0) -> int | None:

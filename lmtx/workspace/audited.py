@@ -6,11 +6,20 @@ Other decisions are of documents that somebody or some queue chose, and prove no
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmtx.workspace.audited_labels import groups_of, judged, label_groups, labels_table, promise_of
+from lmtx.workspace.audited_labels import (
+    groups_of,
+    judged,
+    label_groups,
+    labels_table,
+    promise_of,
+    put_off,
+    worst_of,
+)
 from lmtx.workspace.auditing import Audit, audit_of, check_cut, version_of
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.population import Tags, promoted_runs, run_tags, tags_of
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
 
 FEWEST = 5
 """Audited pairs of a label below which a run has no place in its trend."""
+FEWEST_OF_ALL = 30
+"""Audited pairs below which the mean over labels has no figure: most labels have no answer."""
 
 
 def precision_report(parts: Parts, system: str, cut: Cut | None) -> PrecisionReport | None:
@@ -96,6 +107,9 @@ def _report(parts: Parts, system: str, tags: Tags, cut: Cut) -> PrecisionReport:
     figures = by_label(found.of_labels, n_labels, found.earlier)
     # Promises choose the threshold, so they look at all tags of the cut's number.
     whole = found if not cut.threshold else kept_audit(parts, tags, Cut(cut.k))
+    precision, mean = overall(found.pairs, found.sample), macro(found.pairs, n_labels, found.earlier)
+    if mean.n < FEWEST_OF_ALL:
+        mean = replace(mean, value=None, low=0.0, high=1.0, exact=False)
     return PrecisionReport(
         system=system,
         run_id=None if tags.run is None else tags.run.id,
@@ -104,16 +118,18 @@ def _report(parts: Parts, system: str, tags: Tags, cut: Cut) -> PrecisionReport:
         design=parts.settings.audit_design,
         n_documents=len(found.settled),
         n_pairs=len(found.sample.rows),
-        n_passed=int((found.pairs.passed & ~found.pairs.whole & ~found.untold).sum()),
+        n_passed=int(put_off(found).sum()),
         n_left_open=found.sample.n_left_open,
         n_reserve=tags.n_reserve,
         n_looked_at=len(tags.document_ids),
-        precision=overall(found.pairs, found.sample),
-        macro=macro(found.pairs, n_labels, found.earlier),
+        precision=precision,
+        macro=mean,
         recall=recall_of(found),
         groups=groups_of(parts, found, whole, target),
         promise=promise_of(whole, np.ones(len(whole.pairs), dtype=bool), target),
         labels=labels_table(parts, found, figures, target, _trend_of_labels(parts, found)),
+        n_tags=len(found.pairs),
+        worst=worst_of(found, precision.value),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from lmtx.workspace.auditing import Audit
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.precision_models import GroupFigure
+from lmtx.workspace.precision_models import GroupFigure, too_many_put_off
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +28,45 @@ FIRM = 10
 _MOST_GROUPS = 12
 
 
+# ---- put off ------------------------------------------------------------------------------------
+
+
+def put_off(found: Audit) -> NDArray[np.bool_]:
+    """Whether each pair was asked and put off, bool (n_pairs,)."""
+    return np.asarray(found.pairs.passed & ~found.pairs.whole & ~found.untold)
+
+
+def worst_of(found: Audit, value: float | None) -> float | None:
+    """Precision of all tags if all that were put off are wrong; None where none was, or nothing is known.
+
+    A pair that was put off stands for as many as those that count and were as likely to be drawn.
+    """
+    pairs, sample = found.pairs, found.sample
+    off = put_off(found)
+    if value is None or not off.any() or not len(sample.rows):
+        return None
+    part = np.zeros(len(pairs), dtype=bool) if found.earlier is None else found.earlier
+    wrong = 0.0
+    for which in (False, True):
+        here, there = off & (part == which), part[sample.rows] == which
+        if not there.any():  # nothing to go by
+            wrong += float(here.sum()) * float(sample.weight.max())
+            continue
+        relative, weight = pairs.relative[sample.rows][there], sample.weight[there]
+        order = np.argsort(relative)
+        wrong += float(np.interp(pairs.relative[here], relative[order], weight[order]).sum())
+    total = float(sample.weight.sum())
+    return value * total / (total + wrong)
+
+
 # ---- promises ----------------------------------------------------------------------------------
 
 
 def promise_of(found: Audit, chosen: NDArray[np.bool_], target: float) -> Promise | None:
     """Lowest threshold that keeps the target among some of the pairs; None without probabilities.
 
-    Where nothing was drawn yet of pairs that only this run gives, all of them count as wrong.
+    Where nothing was drawn yet of pairs that only this run gives, all of them count as wrong. Where too many
+    were put off, of all pairs or of these, nothing is promised.
     """
     from lmtx.quality.promises import STEPS, Promise, promised_threshold
 
@@ -42,6 +75,12 @@ def promise_of(found: Audit, chosen: NDArray[np.bool_], target: float) -> Promis
     pairs, sample = found.pairs, found.sample
     kept = chosen[sample.rows]
     rows = sample.rows[kept]
+    n_right = int(pairs.right[rows].sum())
+    off = put_off(found)
+    for n_off, n in ((int(off[chosen].sum()), len(rows)), (int(off.sum()), len(sample.rows))):
+        if too_many_put_off(n_off, n):
+            why = f"{n_off} of {n_off + n} tags that were asked {'was' if n_off == 1 else 'were'} put off"
+            return Promise(None, target, len(rows), n_right, 0.0, withheld=why)
     unseen = chosen & ~sample.drawn
     probability = pairs.proxy[chosen]
     steps, worst = [], 0.0
@@ -53,7 +92,8 @@ def promise_of(found: Audit, chosen: NDArray[np.bool_], target: float) -> Promis
             worst = max(worst, share)
     harder = target / (1 - worst)
     if not steps or harder >= 1:
-        return Promise(None, target, len(rows), int(pairs.right[rows].sum()), 0.0, None)
+        why = "too many tags are given by this run alone, and none of these was audited yet"
+        return Promise(None, target, len(rows), n_right, 0.0, withheld=why)
     made = promised_threshold(
         pairs.proxy[rows],
         pairs.right[rows],
@@ -63,7 +103,7 @@ def promise_of(found: Audit, chosen: NDArray[np.bool_], target: float) -> Promis
         population=probability,
         steps=steps,
     )
-    return Promise(made.threshold, target, made.n, made.right, made.kept, made.needed)
+    return replace(made, target=target)
 
 
 # ---- groups ---------------------------------------------------------------------------------------
@@ -157,17 +197,23 @@ def labels_table(
     )
     said = np.array(verdicts(np.nan_to_num(value) * size, size, target), dtype=object)
     exactly = np.where(np.nan_to_num(value) >= target, "meets", "misses")
+    off = put_off(found)
+    n_off = np.bincount(pairs.label[off], minlength=n_labels)
+    withheld = too_many_put_off(int(off.sum()), len(found.sample.rows))
+    silent = [withheld or too_many_put_off(*x) for x in zip(n_off.tolist(), n.tolist(), strict=True)]
     with np.errstate(divide="ignore", invalid="ignore"):
         prior = np.bincount(pairs.label, weights=pairs.proxy, minlength=n_labels) / given
     pooled_value, pooled_low, pooled_high = pooled(
         figures.right, n, np.nan_to_num(prior, nan=0.5), figures.population
     )
     teacher = _teacher(parts)
+    groups, of_label = label_groups(parts, found)
     frame = pd.DataFrame(
         {
             "label_id": ids,
             "name": [labels[x].name if x in labels else x for x in ids],
             "path": [" > ".join(paths.get(x, ())) for x in ids],
+            "group": [groups[g] for g in of_label.tolist()],
             "right": figures.right,
             "n": n,
             "population": figures.population,
@@ -182,7 +228,7 @@ def labels_table(
             "pooled_low": pooled_low,
             "pooled_high": pooled_high,
             "status": np.where(exact, "exact", np.where(n >= FIRM, "firm", np.where(n > 0, "pale", "none"))),
-            "badge": np.where(exact, exactly, said),
+            "badge": np.where(silent, "", np.where(exact, exactly, said)),
             "teacher": [teacher.get(x, np.nan) for x in ids],
             "trend": [trend.get(x, []) for x in ids],
         }
@@ -225,4 +271,4 @@ def _teacher(parts: Parts) -> dict[str, float]:
     return kept
 
 
-__all__ = ["groups_of", "judged", "label_groups", "labels_table", "promise_of"]
+__all__ = ["groups_of", "judged", "label_groups", "labels_table", "promise_of", "put_off", "worst_of"]

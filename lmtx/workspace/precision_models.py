@@ -17,6 +17,14 @@ Design = Literal["uniform", "labels"]
 
 Outcome = Literal["right", "wrong", "missed"]
 
+MOST_PUT_OFF = 0.05
+"""Share of what was asked that may have been put off: beyond, nothing is promised, as these may be hard."""
+
+
+def too_many_put_off(n_passed: int, n_counted: int) -> bool:
+    """Whether so much of what was asked was put off that the rest may not be taken for all."""
+    return n_passed > MOST_PUT_OFF * (n_passed + n_counted)
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -64,13 +72,18 @@ class PrecisionReport:
     promise : Promise or None
         Lowest threshold that keeps the target; None where the system has no probabilities.
     labels : DataFrame
-        A row a label that is given, the most given first: label_id, name, path (joined by " > "), right, n,
+        A row a label that is given, the most given first: label_id, name, path (joined by " > "), group,
+        right, n,
         population, value, low, high (fractions), exact, known (half width in [0, .5]), need_10, need_5
         (audited pairs still needed), pooled, pooled_low, pooled_high (borrowed from other labels, no 95 %
         interval), status ("exact", "firm" from 10 audited, "pale", "none"), badge ("meets", "misses", ""),
         teacher (share of the documents of the label that the teacher judged and nobody decided, to which it
         says yes; no precision; NaN where none), trend (list of values by the last promoted runs, oldest
-        first, where at least 5 were audited).
+        first, where at least 5 were audited). Badges are "" where too many were put off.
+    n_tags : int
+        Tags that the system gives to the documents that are looked at.
+    worst : float or None
+        Precision of all tags if all that were put off are wrong; None where none was, or nothing is known.
     """
 
     system: str
@@ -90,6 +103,13 @@ class PrecisionReport:
     groups: list[GroupFigure]
     promise: Promise | None
     labels: pd.DataFrame
+    n_tags: int = 0
+    worst: float | None = None
+
+    @property
+    def put_off(self) -> bool:
+        """Whether so much of what was asked was put off that figures may be too high."""
+        return too_many_put_off(self.n_passed, self.n_pairs)
 
     @property
     def n_labels(self) -> int:
@@ -283,6 +303,7 @@ class AuditPlan:
 
 
 __all__ = [
+    "MOST_PUT_OFF",
     "Answer",
     "AuditPlan",
     "Cut",
@@ -297,4 +318,5 @@ __all__ = [
     "PrecisionReport",
     "RunComparison",
     "TrendPoint",
+    "too_many_put_off",
 ]

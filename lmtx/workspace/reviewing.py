@@ -97,11 +97,15 @@ def prepare(parts: Parts, policy: Policy, unit: Unit, scope: Scope) -> None:
 
 def review_item(parts: Parts, document_id: str, policy: Policy) -> ReviewItem:
     """See `Workspace.review_item`."""
-    probability = None
+    probability, reason = None, REASONS[policy]
     if policy == "audit":
         with queues_of(parts).now(parts) as (orders, _):
             probability = orders.probability(document_id)
-    drawn = Drawn(document_id, None, policy, REASONS[policy], probability)
+    elif policy == "default":
+        row = parts.journal.document_row(document_id)
+        if row is not None and row.role == "reserve":
+            reason = "Opened by hand; it is kept to measure, and what you say of it never trains."
+    drawn = Drawn(document_id, None, policy, reason, probability)
     found = _items(parts, [drawn], wait=True)
     if not found:
         raise NotFoundError(f"Document {document_id!r} is not in this workspace. It may have been deleted.")

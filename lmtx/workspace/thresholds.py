@@ -17,7 +17,6 @@ from lmtx.workspace.parts import Parts
 from lmtx.workspace.precision_models import Cut
 
 if TYPE_CHECKING:
-    from lmtx.quality.promises import Promise
     from lmtx.workspace.precision_models import PrecisionReport
 
 Threshold = float | Literal["promised", "promised by group"]
@@ -101,20 +100,7 @@ def unpromised(report: PrecisionReport | None) -> str:
         )
     if report.promise.threshold is not None:
         return ""
-    return _what_it_takes(report.promise)
-
-
-def _what_it_takes(promise: Promise) -> str:
-    said = f"It can't be promised yet that {100 * promise.target:.0f} % of the tags are right."
-    if promise.needed is None:
-        return (
-            f"{said} Of the {promise.n} audited tags {promise.right} are right, which does not look like it "
-            "at any threshold. Set a lower target, improve the tagger, or audit more on the Review page."
-        )
-    return (
-        f"{said} {promise.n} tags are audited; with about {promise.needed} of high probability it could be, "
-        "if these are right as often as those so far. Audit more tags on the Review page."
-    )
+    return f"{report.promise.missing} Audit more tags on the Review page, or set a lower target."
 
 
 def _groups_instead(report: PrecisionReport | None) -> str:

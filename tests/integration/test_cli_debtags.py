@@ -96,7 +96,9 @@ def test_from_files_to_a_model(data_folder: Path, tmp_path: Path) -> None:
     assert [len(x["labels"]) for x in lines] == [3, 3]
     assert {"id", "name", "score"} <= lines[0]["labels"][0].keys()
 
-    quality = lmtx.json("precision")
+    found = lmtx.json("precision")
+    assert found["reviewed"]["n_documents"] == found["reviewed"]["n_pairs"] == 0  # nobody was asked yet
+    quality = found["gold"]
     assert quality["truth"] == "gold, split test"
     assert 0 < quality["micro_precision"] < 1
     assert {"label_id", "precision", "recall", "f1", "support"} <= quality["labels"][0].keys()

@@ -225,6 +225,18 @@ def test_reliability_is_drawn_from_audited_answers_or_says_how_many_it_takes(lib
     assert "outside the reserve" in text
 
 
+def test_a_teacher_without_probabilities_is_not_offered_to_be_asked_again(library: Path) -> None:
+    with Workspace.open(library, own_index=False) as workspace:
+        assert measured_calibration.missing(workspace, "teacher") == measured_calibration.MISSING["teacher"]
+        workspace.judge_audited("simulated")
+        funnel = workspace.error_funnel()
+        assert funnel is not None
+        assert funnel.n_judged
+        assert workspace.audited_reliability("teacher") is None
+        said = measured_calibration.missing(workspace, "teacher")
+    assert said == "It gives no probabilities."
+
+
 def test_calibration_error_by_chance_is_what_honest_probabilities_make() -> None:
     bins = tuple(Bin(p, 40, 0) for p in (0.2, 0.5, 0.8))
     rng = np.random.default_rng(0)
@@ -246,14 +258,15 @@ def test_the_course_over_runs_shows_each_runs_precision(library: Path) -> None:
     assert len(frame) >= 2
     at = drawn("measured_trend")
     assert titles(at) == [measured_trend.finding(frame)]
+    assert "Two runs compared" in text_of(at)
 
 
-def test_a_rise_is_claimed_only_where_intervals_are_apart() -> None:
+def test_the_course_claims_neither_a_rise_nor_chance() -> None:
     columns = ["value", "low", "high"]
-    near = pd.DataFrame([[0.6, 0.55, 0.65], [0.66, 0.61, 0.71]], columns=columns)
-    apart = pd.DataFrame([[0.6, 0.57, 0.63], [0.7, 0.67, 0.73]], columns=columns)
-    assert "may be chance" in measured_trend.finding(near)
-    assert measured_trend.finding(apart).startswith("Precision rose from 60.0")
+    for last in ([0.66, 0.61, 0.71], [0.7, 0.67, 0.73]):
+        frame = pd.DataFrame([[0.6, 0.57, 0.63], last], columns=columns)
+        said = measured_trend.finding(frame).replace("\u202f", " ")
+        assert said == f"Precision from 60.0 % to {100 * last[0]:.1f} % over 2 runs"
 
 
 # ---- overview ---------------------------------------------------------------------------------------
@@ -345,6 +358,31 @@ def test_ten_thousand_labels_are_sorted_searched_and_paged() -> None:
     assert at.dataframe[0].value["Precision"].iloc[0] == pytest.approx(quality["precision"].min(), abs=1e-3)
     at.text_input(key="precision_query").set_value("Label 9999").run()
     assert list(at.dataframe[0].value["Label"]) == ["Label 9999"]
+
+
+# ---- command line -----------------------------------------------------------------------------------
+
+
+def test_the_command_says_why_nothing_reviewed_is_there_and_names_the_cut_of_gold(
+    library: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lmtx.cli import main
+
+    monkeypatch.setenv("LMTX_NO_INDEX", "1")
+
+    def said(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            main(["--workspace", str(library), "precision", *arguments])
+        assert not left.value.code
+        return capsys.readouterr().out
+
+    wide = json.loads(said("--cut", "7", "--json"))
+    assert wide["reviewed"] is None
+    assert "no more than 5 tags" in wide["reviewed_missing"]
+    text = said("--cut", "7")
+    assert wide["reviewed_missing"] in text
+    assert "Gold labels of the split test, tagger, 7 tags a document: precision" in text
+    assert "reviewed_missing" not in json.loads(said("--json"))
 
 
 # ---- downloads --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -166,13 +167,21 @@ def test_another_cut_and_another_system_are_in_the_address(audited: Path, open_p
     assert f"{100 * one.precision.value:.1f}" in text
 
 
-def test_the_number_on_a_link_is_that_of_the_decisions_it_lists(audited: Path, open_page: Open) -> None:
+def test_what_a_figure_rests_on_is_its_sample_and_links_list_the_audit(
+    audited: Path, open_page: Open
+) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report, one = (workspace.precision_report("tagger", Cut(k)) for k in (5, 1))
+        assert report is not None
+        assert one is not None
+        assert one.n_pairs < report.n_pairs
     at = screen(open_page)
-    pairs = next(b for b in at.button if b.key == "decisions_pairs")
-    documents = next(b for b in at.button if b.key == "decisions_documents")
-    assert pairs.label == "10 answers to pairs"
-    assert documents.label == "2 settled documents"
-    pairs.click().run()
+    assert f"{report.n_pairs} audited tags, and for recall 2 settled documents" in text_of(at)
+    assert f"{one.n_pairs} audited tag" in text_of(screen(open_page, tags="1"))
+    names = {b.key: b.label for b in at.button}
+    assert names["decisions_pairs"] == "Audit’s decisions on pairs"
+    assert names["decisions_documents"] == "Audited documents in the history"
+    at.button(key="decisions_pairs").click().run()
     assert not at.exception
     at = open_page("review", mode="history", through="audit_pair", standing="1")
     assert at.selectbox(key="history_Queue").value == "audit_pair"
@@ -182,6 +191,50 @@ def test_the_number_on_a_link_is_that_of_the_decisions_it_lists(audited: Path, o
     assert set(at.dataframe[0].value["Queue"]) == {"Random documents to measure"}
     at = open_page("review", mode="history", through="audit", said="complete", standing="1")
     assert "2 decisions" in text_of(at)
+
+
+def test_pairs_are_asked_about_only_where_the_tags_are_those_that_are_measured(
+    audited: Path, open_page: Open
+) -> None:
+    from app.widgets.reviewed_frame import ASKED_OF
+
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        student = workspace.precision_report("student", Cut(1))
+        assert student is not None
+        label = student.labels.query("n < population")["label_id"].iloc[0]
+    other = {"system": "student", "tags": "1"}
+    for params, disabled in (({}, False), ({"tags": "1"}, True), ({"system": "student"}, True)):
+        at = screen(open_page, **params)
+        assert at.button(key="audit_pairs_overview").disabled == disabled
+        assert not at.button(key="audit_documents_overview").disabled
+        assert (ASKED_OF in text_of(at)) == disabled
+    assert not screen(open_page, view="plan", **other).button(key="audit_pairs_plan").disabled
+    at = screen(open_page, view="labels", label=label, **other)
+    assert at.button(key=f"audit_label_{label}").disabled
+    assert text_of(at).count(ASKED_OF) == 1
+
+
+@pytest.mark.parametrize(
+    ("half", "said"), [(0.05, "±5"), (0.0501, "±10"), (0.1, "±10"), (0.1001, "±11"), (0.104, "±11")]
+)
+def test_what_is_known_is_never_said_to_be_known_better(half: float, said: str) -> None:
+    from app.widgets.reviewed_frame import known
+
+    row = SimpleNamespace(status="firm", n=60, exact=False, known=half)
+    assert known(row) == f"known to {said}"
+
+
+def test_a_reserved_document_opened_by_hand_says_that_it_never_trains(audited: Path) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        by_role = {
+            role: workspace.documents_page(role=role, page_size=1).items[0].id
+            for role in ("reserve", "train")
+        }
+        reserved, learned = (workspace.review_item(by_role[role]).reason for role in ("reserve", "train"))
+        audit = workspace.review_item(by_role["reserve"], "audit").reason
+    assert reserved == "Opened by hand; it is kept to measure, and what you say of it never trains."
+    assert "teach the tagger" in learned
+    assert "Drawn at random" in audit
 
 
 def test_the_target_is_kept_and_badges_follow(audited: Path, open_page: Open) -> None:
@@ -242,6 +295,7 @@ def test_a_label_shows_its_documents_and_what_is_left(audited: Path, open_page: 
         f"Wrong ({len(found.wrong)})", f"Right ({len(found.right)})", f"Missed ({len(found.missed)})"
     ]  # fmt: skip
     assert len(at.dataframe[0].value) == min(10, len(found.wrong or found.right or found.missed))
+    assert at.button(key=f"decisions_{row['label_id']}").label == "Everything said of it"
     at = open_page("labels", label=row["label_id"])
     assert not at.exception
     assert "What the audit says" in text_of(at)
@@ -284,31 +338,19 @@ def test_coming_back_goes_on_where_one_was(audited: Path, open_page: Open) -> No
     assert at.segmented_control(key="reviewed_only").value == "unknown"
 
 
-def test_a_group_opens_its_labels(audited: Path, open_page: Open) -> None:
-    from app.widgets import reviewed_labels
-
+@pytest.mark.parametrize("cut", [Cut(), Cut(1), Cut(3)])
+def test_a_group_opens_its_labels(audited: Path, open_page: Open, cut: Cut) -> None:
     with Workspace.open(audited / "library", own_index=False) as workspace:
-        report = workspace.precision_report()
+        report = workspace.precision_report("tagger", cut)
         assert report is not None
-    names = {g.name for g in report.groups}
-    for group in report.groups:
-        inside = reviewed_labels.of_group(report.labels, group.name, names)
-        assert int(inside.sum()) == group.n_labels
-    at = screen(open_page, view="labels", group=report.groups[0].name)
-    assert f"{report.groups[0].n_labels} label" in text_of(at)
-
-
-def test_groups_by_size_part_the_labels() -> None:
-    from app.widgets import reviewed_labels
-
-    rows = pd.DataFrame({"population": [3, 29, 30, 99, 100, 4000], "path": "", "name": "x"})
-    names = ["given often (100 documents or more)", "given sometimes", "given seldom (below 30)"]
-    found = [reviewed_labels.of_group(rows, name, names).tolist() for name in names]
-    assert found == [
-        [False] * 4 + [True] * 2,
-        [False, False, True, True, False, False],
-        [True] * 2 + [False] * 4,
-    ]
+    sizes = report.labels["group"].value_counts().to_dict()
+    assert sizes == {g.name: g.n_labels for g in report.groups}
+    group = report.groups[-1]
+    at = screen(open_page, view="labels", group=group.name, tags=str(cut.k))
+    rows = report.labels[report.labels["group"] == group.name]
+    shown = list(at.dataframe[0].value["Label"])
+    assert len(shown) == min(25, group.n_labels)
+    assert set(shown) <= set(rows["name"])
 
 
 def test_the_download_has_every_label_whatever_shows(audited: Path, open_page: Open) -> None:

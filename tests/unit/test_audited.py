@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from lmtx.cli.main import app
 from lmtx.errors import NothingToDoError
-from lmtx.types import Decision
+from lmtx.types import Action, Decision
 from lmtx.workspace import Workspace
 from lmtx.workspace.population import population_of
 from lmtx.workspace.precision_models import Cut
@@ -63,7 +63,11 @@ def test_only_what_the_audit_drew_counts(made: tuple[Workspace, dict[str, set[st
     assert found.n_documents == 0
     workspace.undo("Ada")
 
-    ids = complete(workspace, gold, 25)
+    ids = complete(workspace, gold, 5)
+    found = workspace.precision_report()
+    assert found is not None
+    assert (found.precision.n, found.macro.value) == (25, None)  # of so few labels no mean is taken
+    ids += complete(workspace, gold, 20)
     found = workspace.precision_report()
     assert found is not None
     assert found.n_documents == 25
@@ -93,6 +97,63 @@ def test_only_what_the_audit_drew_counts(made: tuple[Workspace, dict[str, set[st
     assert whole.precision.value == pytest.approx(truth)
     assert whole.recall.value == pytest.approx(wanted)
     assert 0 < whole.precision.half_width < found.precision.half_width
+
+
+def answer(workspace: Workspace, gold: dict[str, set[str]], n: int, put_off: Callable[[bool], bool]) -> None:
+    """Let a person who knows gold answer the next pairs, and put some of them off."""
+    for _ in range(n):
+        pair = workspace.next_pairs("audit", "Ada")[0]
+        i, label = pair.document.id, pair.candidate.label_id
+        right = label in gold.get(i, set())
+        action: Action = "skip" if put_off(right) else "accept" if right else "reject"
+        workspace.decide([Decision(i, label, action, "Ada", pair.policy, pair.inclusion_probability)])
+
+
+def badges(workspace: Workspace, target: float) -> set[str]:
+    """What is said of labels against another target."""
+    before = workspace.settings.precision_target
+    workspace.update_settings(precision_target=target)
+    found = workspace.precision_report()
+    workspace.update_settings(precision_target=before)
+    assert found is not None
+    return set(found.labels["badge"])
+
+
+def test_where_wrong_tags_are_put_off_nothing_is_promised(copied: Callable[[], Workspace]) -> None:
+    workspace = copied()
+    gold = {i: set(labels) for i, labels in workspace.journal.gold("train").items()}
+    workspace.update_settings(precision_target=0.4)
+    honest = workspace.precision_report()
+    assert honest is not None
+    assert honest.promise is not None
+    assert honest.promise.threshold is not None  # or nothing is tested
+    assert "misses" in badges(workspace, 0.95)
+    assert (honest.n_passed, honest.worst, honest.put_off) == (0, None, False)
+
+    answer(workspace, gold, 4, lambda right: True)
+    found = workspace.precision_report()
+    assert found is not None
+    assert (found.n_passed, found.put_off) == (4, False)
+    assert found.promise is not None
+    assert found.promise.threshold is not None
+
+    answer(workspace, gold, 60, lambda right: not right)
+    found = workspace.precision_report()
+    assert found is not None
+    assert found.n_passed + found.n_pairs == honest.n_pairs + 64
+    assert found.put_off
+    assert found.precision.value is not None
+    assert found.worst == pytest.approx(found.precision.value * found.n_pairs / (honest.n_pairs + 64))
+    view = workspace.journal.corpus()
+    truth, _ = exactly(workspace, gold, [view.documents[int(i)].id for i in view.rows("reserve")])
+    assert found.worst < truth < found.precision.value
+    assert badges(workspace, 0.95) == {""}
+    assert found.promise is not None
+    assert f"{found.n_passed} of {honest.n_pairs + 64} tags" in found.promise.withheld
+    for promise in [found.promise, *(g.promise for g in found.groups)]:
+        assert promise is not None
+        assert promise.threshold is promise.needed is None
+        assert "put off" in promise.withheld
 
 
 def test_the_command_line_says_the_same(made: tuple[Workspace, dict[str, set[str]]], tmp_path: Path) -> None:

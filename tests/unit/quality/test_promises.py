@@ -118,10 +118,60 @@ def test_what_cannot_be_promised_says_how_many_answers_it_takes() -> None:
     assert (found.threshold, found.n, found.right, found.kept) == (None, 60, right.sum(), 0.0)
     assert found.needed is not None
     assert found.needed > 60
-    assert promised_threshold(proxy, np.zeros(60), 0.8).needed is None
-    assert promised_threshold(np.zeros(0), np.zeros(0), 0.8).needed is None
+    assert not found.too_few
+    hopeless = promised_threshold(proxy, np.zeros(60), 0.8)
+    assert (hopeless.needed, hopeless.too_few) == (None, False)
     with pytest.raises(InputError, match="target"):
         promised_threshold(proxy, right, 80)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_so_many_answers_of_the_same_kind_there_is_a_promise_and_not_with_far_fewer(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    proxy = rng.random(150)
+    right = (rng.random(150) < 0.25 + 0.62 * proxy).astype(np.float64)
+    steps = [0.75, 0.5, 0.25, 0.0]  # each with enough answers to have a share of its own
+    found = promised_threshold(proxy, right, 0.75, steps=steps)
+
+    def promised(k: int) -> bool:
+        more = promised_threshold(np.repeat(proxy, k), np.repeat(right, k), 0.75, steps=steps)
+        return more.threshold is not None
+
+    made = [150 * k for k in range(1, 200) if promised(k)]
+    assert found.threshold is None
+    if found.needed is None:
+        assert not made
+    else:
+        assert found.needed > 150
+        assert found.needed <= made[0] * 1.05
+        assert found.needed > made[0] - 150 - 0.05 * made[0]
+
+
+def test_the_best_threshold_alone_does_not_say_how_many_it_takes() -> None:
+    # Of all tags it would take 425. With so many the order begins above, where too few are right, and ends.
+    proxy = np.r_[np.full(60, 0.95), np.full(100, 0.5)]
+    right = np.r_[np.ones(45), np.zeros(15), np.ones(92), np.zeros(8)]
+    assert answers_needed(137 / 160, 0.8) == 425
+    found = promised_threshold(proxy, right, 0.8, steps=[0.95, 0.5])
+    assert (found.threshold, found.needed, found.too_few) == (None, None, False)
+    for k in range(2, 30):
+        more = promised_threshold(np.repeat(proxy, k), np.repeat(right, k), 0.8, steps=[0.95, 0.5])
+        assert more.threshold is None
+
+
+@pytest.mark.parametrize("n", [0, 1, 12, 29])
+def test_few_answers_say_nothing_of_what_could_be_promised(n: int) -> None:
+    for right in (np.zeros(n), np.arange(n) % 2.0):
+        found = promised_threshold(np.full(n, 0.9), right, 0.8)
+        assert (found.threshold, found.needed, found.too_few) == (None, None, True)
+    found = promised_threshold(np.full(40, 0.1), np.ones(40), 0.8, steps=[0.9, 0.5])
+    assert (found.threshold, found.needed, found.too_few) == (None, None, True)
+
+
+def test_a_few_lucky_answers_at_the_top_do_not_shorten_the_way() -> None:
+    proxy = np.r_[np.full(3, 0.97), np.full(97, 0.5)]
+    right = np.r_[np.ones(3), np.ones(58), np.zeros(39)]
+    assert promised_threshold(proxy, right, 0.8).needed is None
 
 
 @given(share=st.floats(0.82, 1.0))
