@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -214,6 +215,11 @@ def whole(fraction: float) -> str:
     """Write a share that is a round number, "80 %"."""
     text = f"{100 * fraction:.1f}".removesuffix(".0")
     return f"{text}{words.THIN}%"
+
+
+def wrong_tags(rows: pd.DataFrame) -> pd.Series[float]:
+    """Documents that get a label wrongly, in the corpus, at least about: by the upper end of its interval."""
+    return (rows["population"] * (1 - rows["high"])).where(rows["n"] > 0, 0.0)
 
 
 def known(row: Any) -> str:

@@ -15,7 +15,7 @@ from app.widgets.reviewed_overview import interval
 from lmtx.workspace.precision_models import PrecisionReport
 
 Only: TypeAlias = Literal["all", "unknown", "below", "small"]
-Sort: TypeAlias = Literal["audited", "given", "lowest", "highest", "widest", "needed", "name"]
+Sort: TypeAlias = Literal["audited", "given", "wrong", "lowest", "highest", "widest", "needed", "name"]
 
 SMALL = 10
 """Documents of the corpus up to which a label is small: better settled as a whole than sampled."""
@@ -23,6 +23,7 @@ SMALL = 10
 SORTS: dict[Sort, tuple[str, list[str], list[bool]]] = {
     "audited": ("Most audited", ["n", "population"], [False, False]),
     "given": ("Most given", ["population", "n"], [False, False]),
+    "wrong": ("Most wrong tags", ["wrong", "n"], [False, False]),
     "lowest": ("Least precise", ["high", "n"], [True, False]),
     "highest": ("Most precise", ["low", "n"], [False, False]),
     "widest": ("Least known", ["known", "population"], [False, False]),
@@ -155,6 +156,8 @@ def chosen(
 def ordered(rows: pd.DataFrame, sort: Sort) -> pd.DataFrame:
     """Sort rows; labels with nothing audited come last where the order is by precision."""
     _, columns, ascending = SORTS[sort]
+    if sort == "wrong":
+        rows = rows.assign(wrong=frame.wrong_tags(rows))
     if sort == "name":
         return rows.sort_values(columns, ascending=ascending, key=lambda c: c.str.casefold())
     return rows.sort_values([*columns, "label_id"], ascending=[*ascending, True], na_position="last")

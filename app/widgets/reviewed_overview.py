@@ -8,7 +8,7 @@ import streamlit as st
 from app import charts, services
 from app.widgets import downloads, layout, table, words
 from app.widgets import reviewed_frame as frame
-from app.widgets.inert import escape
+from app.widgets.inert import escape, markdown, shorten
 from app.widgets.reviewed_frame import Asked
 from lmtx.quality.estimates import Interval
 from lmtx.quality.promises import Promise
@@ -41,6 +41,7 @@ FEW = "not enough reviews"
 _FIRM_DOCUMENTS = 20
 """Settled documents from which the spread between them is known well enough."""
 _FOREST = 16
+_WORST = 3
 _ROW = 33
 """Height of a table's row, in pixels: all groups show at once."""
 _TARGETS = (50, 60, 70, 75, 80, 85, 90, 95, 97, 99)
@@ -52,6 +53,7 @@ def draw(workspace: Workspace, asked: Asked, report: PrecisionReport) -> None:
     _figures(report)
     _rests_on(workspace, report)
     _promise(workspace, asked, report)
+    _worst(report)
     _groups(report)
     _plots(report)
 
@@ -231,6 +233,33 @@ def _set_target(workspace: Workspace) -> None:
 # ---- groups -------------------------------------------------------------------------------------------
 
 
+def _worst(report: PrecisionReport) -> None:
+    """Name the labels that most wrong tags come from, where work pays most."""
+    rows = report.labels.assign(wrong=frame.wrong_tags(report.labels)).nlargest(_WORST, "wrong")
+    rows = rows[rows["wrong"] >= 1]
+    if rows.empty:
+        return
+    layout.section("Where work pays most", "labels that give most wrong tags", truth="reviewed")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_worst"):
+        for label_id, name, wrong in rows[["label_id", "name", "wrong"]].to_numpy().tolist():
+            st.button(
+                f"{markdown(shorten(str(name), 40))} · at least {words.count(float(wrong))}",
+                key=f"worst_{label_id}",
+                on_click=frame.show,
+                args=("labels",),
+                kwargs={"label": str(label_id)},
+                help="Its wrong tags, what it is confused with, and its definition.",
+            )
+        st.button(
+            "All, by wrong tags",
+            key="worst_all",
+            type="tertiary",
+            on_click=frame.show,
+            args=("labels",),
+            kwargs={"sort": "wrong"},
+        )
+
+
 def _groups(report: PrecisionReport) -> None:
     if not report.groups:
         return
@@ -244,6 +273,7 @@ def _groups(report: PrecisionReport) -> None:
         opens=True,
         columns={
             "Group": st.column_config.TextColumn(width="medium"),
+            "Promised from": st.column_config.TextColumn(width="medium"),
             "Precision": table.share("Precision"),
             **{n: table.number(n) for n in ("Labels", "Audited", "In the corpus, about")},
         },

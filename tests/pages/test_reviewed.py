@@ -338,6 +338,28 @@ def test_coming_back_goes_on_where_one_was(audited: Path, open_page: Open) -> No
     assert at.segmented_control(key="reviewed_only").value == "unknown"
 
 
+def test_the_overview_leads_to_the_labels_that_most_wrong_tags_come_from(
+    audited: Path, open_page: Open
+) -> None:
+    at = screen(open_page)
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        report = workspace.precision_report()
+    assert report is not None
+    rows = report.labels[report.labels["n"] > 0]
+    wrong = (rows["population"] * (1 - rows["high"])).set_axis(rows["label_id"])
+    shown = [b.key.removeprefix("worst_") for b in at.button if (b.key or "").startswith("worst_")]
+    assert shown[-1] == "all"
+    assert shown[0] == wrong.idxmax()
+    at.button(key=f"worst_{shown[0]}").click().run()
+    assert not at.exception
+    assert at.query_params["label"] == [shown[0]] or at.query_params["label"] == shown[0]
+    at = screen(open_page)
+    at.button(key="worst_all").click().run()
+    assert not at.exception
+    table = at.dataframe[0].value
+    assert table["Label"].iloc[0] == rows.set_index("label_id").loc[shown[0], "name"]
+
+
 @pytest.mark.parametrize("cut", [Cut(), Cut(1), Cut(3)])
 def test_a_group_opens_its_labels(audited: Path, open_page: Open, cut: Cut) -> None:
     with Workspace.open(audited / "library", own_index=False) as workspace:
