@@ -176,19 +176,30 @@ def test_writing_inside_a_write_is_refused_at_once(tmp_path: Path) -> None:
     assert journal.counts()["documents"] == 0
 
 
+def as_of(version: int) -> list[list[str]]:
+    """Migrations up to a version, with the column that labels are written with today; see `without_it`."""
+    return [*MIGRATIONS[: version - 1], [*MIGRATIONS[version - 1], *MIGRATIONS[4]]]
+
+
+def without_it(conn: sqlite3.Connection) -> None:
+    """Take out again what the version did not have."""
+    conn.execute("ALTER TABLE label_records DROP COLUMN after_decision")
+
+
 def test_a_journal_of_the_first_version_is_brought_up_to_date_with_what_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path}/j.db"
     with monkeypatch.context() as patch:
         for module in ("migrations", "store"):
-            patch.setattr(f"lmtx.journal.{module}.MIGRATIONS", MIGRATIONS[:1])
+            patch.setattr(f"lmtx.journal.{module}.MIGRATIONS", as_of(1))
         old = Journal(url)
         old.put_documents([Document("d", "", "text")], lambda d: "train")
         old.put_labels([Label("l", "name")])
         old.close()
     document, label = Document("d", "", "text"), Label("l", "name")
     with sqlite3.connect(tmp_path / "j.db") as conn:
+        without_it(conn)
         columns = [row[1] for row in conn.execute("PRAGMA table_info(judgments)")]
         assert "cost" not in columns
         conn.execute("INSERT INTO teachers (num, key, spec, details, at) VALUES (1, 'k', 's', '{}', 0)")
@@ -216,12 +227,13 @@ def test_a_journal_of_the_second_version_keeps_its_decisions(
     url = f"sqlite:///{tmp_path}/j.db"
     with monkeypatch.context() as patch:
         for module in ("migrations", "store"):
-            patch.setattr(f"lmtx.journal.{module}.MIGRATIONS", MIGRATIONS[:2])
+            patch.setattr(f"lmtx.journal.{module}.MIGRATIONS", as_of(2))
         old = Journal(url)
         old.put_documents([Document("d", "", "text"), Document("e", "", "more")], lambda d: "train")
         old.put_labels([Label("l", "name")])
         old.close()
     with sqlite3.connect(tmp_path / "j.db") as conn:
+        without_it(conn)
         columns = [row[1] for row in conn.execute("PRAGMA table_info(decisions)")]
         assert not {"reason", "blind"} & set(columns)
         for seq, (document, label, action, retracts) in enumerate(
