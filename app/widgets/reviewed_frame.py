@@ -17,7 +17,7 @@ from app.widgets.inert import escape
 from lmtx.review import AUDIT_PAIR
 from lmtx.types import Run
 from lmtx.workspace import Status, Workspace
-from lmtx.workspace.precision_models import Cut, PrecisionReport
+from lmtx.workspace.precision_models import TAGS, Cut, PrecisionReport
 
 Truth = Literal["gold", "reviewed"]
 View = Literal["overview", "labels", "errors", "runs", "probabilities", "plan", "method"]
@@ -33,8 +33,7 @@ VIEWS: Mapping[View, str] = {
 }
 SYSTEMS = {"tagger": "The tagger in use", "student": "The student alone", "zero-shot": "Nothing learned"}
 _WHO = {"tagger": "the tagger in use", "student": "the student alone", "zero-shot": "likeness of names alone"}
-MOST_TAGS = 5
-USUAL = Cut(MOST_TAGS)
+USUAL = Cut(TAGS)
 """The cut that is looked at without being asked for another."""
 FIRM_PAIRS, FIRM_LABEL = 200, 10
 """Audited tags from which a figure is firm: of all tags, and of a label."""
@@ -61,11 +60,11 @@ class Asked:
         """Read it from the address; what is not known there is as if it were not there."""
         view = state.param("view") or "overview"
         known: View = view if view in VIEWS or view == "method" else "overview"  # type: ignore[assignment]
-        k, percent = _whole("tags", MOST_TAGS), _whole("from", 0)
+        k, percent = _whole("tags", TAGS), _whole("from", 0)
         return cls(
             known,
             state.param("system") or "tagger",
-            Cut(k if 1 <= k <= MOST_TAGS else MOST_TAGS, percent / 100 if percent in _STEPS else 0.0),
+            Cut(k if 1 <= k <= TAGS else TAGS, percent / 100 if percent in _STEPS else 0.0),
             state.param("label"),
         )
 
@@ -149,7 +148,7 @@ def choices(workspace: Workspace, asked: Asked) -> None:
         systems[asked.system] = "Another run"
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_measured"):
         _choose("system", "Measured", list(systems), systems.__getitem__, asked.system, "tagger", 300)
-        _choose("tags", "Tags", list(range(1, MOST_TAGS + 1)), _tags, asked.cut.k, MOST_TAGS, 175)
+        _choose("tags", "Tags", list(range(1, TAGS + 1)), _tags, asked.cut.k, TAGS, 175)
         percent = round(100 * asked.cut.threshold)
         _choose("from", "Probability", list(_STEPS), _probability, percent, 0, 200)
 
@@ -325,7 +324,7 @@ def _decisions(name: str, key: str, **params: str) -> None:
 
 
 ASKED_OF = (
-    f"The audit asks about the {MOST_TAGS} tags of the tagger in use, of any probability: measure these to "
+    f"The audit asks about the {TAGS} tags of the tagger in use, of any probability: measure these to "
     "audit more of them."
 )
 """Why no pairs are asked about where other tags are measured."""

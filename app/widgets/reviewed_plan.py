@@ -9,7 +9,7 @@ from app import actions, state
 from app.widgets import downloads, errors, layout, words
 from app.widgets import reviewed_frame as frame
 from lmtx.workspace import Workspace
-from lmtx.workspace.precision_models import AuditPlan, Design, PrecisionReport
+from lmtx.workspace.precision_models import TAGS, AuditPlan, Design, PrecisionReport
 
 DESIGNS: dict[Design, str] = {"uniform": "All alike", "labels": "Spread over labels"}
 ABOUT: dict[Design, str] = {
@@ -30,7 +30,7 @@ HOW = (
 
 def draw(workspace: Workspace, report: PrecisionReport) -> None:
     """Draw it; the report is of the tagger in use, at its usual cut."""
-    frame.section("What more answers would buy", f"of the tagger in use, {frame.MOST_TAGS} tags a document")
+    frame.section("What more answers would buy", f"of the tagger in use, {TAGS} tags a document")
     with errors.shown():
         _table(workspace.audit_plan(), report)
     layout.section("How pairs are drawn")

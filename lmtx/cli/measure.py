@@ -10,6 +10,7 @@ import typer
 
 from lmtx.cli.common import ConsoleProgress, Json, System, answer, jsonable, open_workspace, table
 from lmtx.errors import NothingToDoError, StorageError
+from lmtx.workspace.precision_models import TAGS, Cut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from lmtx.workspace.precision_models import PrecisionReport
 
 _SHOWN = 20
-_AUDITED_TAGS = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -60,11 +60,9 @@ def precision(
     Two truths, never mixed: "reviewed" are estimates with intervals of 95 %, from what was drawn at random
     and people answered; "gold" are exact counts.
     """
-    from lmtx.workspace.precision_models import Cut
-
     with open_workspace(context, own_index=False) as workspace, ConsoleProgress(context) as progress:
         has_gold = workspace.status().has_gold
-        asked = cut <= _AUDITED_TAGS or not has_gold  # the audit asks about no more
+        asked = cut <= TAGS or not has_gold  # the audit asks about no more
         report = workspace.precision_report(system, Cut(cut, threshold)) if asked else None
         gold = _gold(workspace, system, cut, threshold, progress) if has_gold else None
         progress.end()
@@ -140,8 +138,8 @@ def _missing(system: str, cut: int, *, asked: bool) -> str:
     """Say why there is no reviewed part."""
     if not asked:
         return (
-            f"The audit asks about no more than {_AUDITED_TAGS} tags a document, and --cut is {cut}. "
-            f"Ask for --cut {_AUDITED_TAGS} or fewer."
+            f"The audit asks about no more than {TAGS} tags a document, and --cut is {cut}. "
+            f"Ask for --cut {TAGS} or fewer."
         )
     if system == "tagger":
         return "No run in use has tagged the reserve. Train with `lmtx train` or `lmtx cycle`."

@@ -64,29 +64,6 @@ def false_discoveries(p: ArrayLike, level: float = 0.05) -> Flags:
     return np.asarray(stats.false_discovery_control(found) <= level)
 
 
-def paired_difference(old: ArrayLike, new: ArrayLike) -> tuple[float, float, float]:
-    """Mean difference of a figure between documents' new and old values, with its t interval.
-
-    Parameters
-    ----------
-    old, new : array-like (n_docs,)
-        Shares in [0, 1], such as the recall of each document.
-
-    Returns
-    -------
-    difference, low, high : float
-        New minus old; NaN, -1 and 1 with fewer than two documents. Documents are taken as drawn from
-        endlessly many.
-
-    Raises
-    ------
-    ShapeError
-        If the lengths differ.
-    """
-    ones = np.ones(len(np.atleast_1d(np.asarray(old))))
-    return paired_ratio(old, ones, new, ones)
-
-
 def paired_ratio(
     hits_old: ArrayLike, given_old: ArrayLike, hits_new: ArrayLike, given_new: ArrayLike
 ) -> tuple[float, float, float]:
@@ -136,4 +113,4 @@ def paired_ratio(
     return difference, max(-1.0, difference - half), min(1.0, difference + half)
 
 
-__all__ = ["false_discoveries", "mcnemar", "paired_difference", "paired_ratio"]
+__all__ = ["false_discoveries", "mcnemar", "paired_ratio"]

@@ -287,39 +287,6 @@ def _answers_needed(share: Numbers, target: float, level: float) -> Numbers:
     return out
 
 
-def confidence_sequence(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Interval of a share that holds at all times at once, however often and whenever one looks.
-
-    It has the shares whose likelihood is not beaten by a uniform mixture by more than 1 / (1 - level); pairs
-    may be drawn without replacement.
-
-    References
-    ----------
-    Robbins, Statistical methods related to the law of the iterated logarithm, 1970.
-    Howard, Ramdas, McAuliffe, Sekhon: Time-uniform, nonparametric, nonasymptotic confidence sequences, 2021.
-    """
-    if not 0 <= successes <= n:
-        raise InputError(f"confidence_sequence: {successes} successes of {n}. Give 0 <= successes <= n.")
-    if n == 0:
-        return 0.0, 1.0
-    bound = float(special.betaln(1 + successes, 1 + n - successes)) + math.log(1 - level)
-    share = successes / n
-
-    def inside(p: float) -> bool:
-        return bool(special.xlogy(successes, p) + special.xlog1py(n - successes, -p) > bound)
-
-    def edge(outer: float) -> float:
-        near, far = share, outer
-        if inside(far):
-            return far
-        for _ in range(60):
-            middle = (near + far) / 2
-            near, far = (middle, far) if inside(middle) else (near, middle)
-        return near
-
-    return edge(0.0), edge(1.0)
-
-
 def lower_bound(successes: int, n: int, level: float = LEVEL) -> float:
     """One-sided lower bound of a share by Clopper and Pearson, exact at one look."""
     if n == 0 or successes == 0:

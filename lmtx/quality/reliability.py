@@ -57,8 +57,8 @@ class Reliability:
 def reliability(probability: Sequence[float], accepted: Sequence[bool]) -> Reliability | None:
     """Hold probabilities against decisions; None with fewer than `MIN_ANSWERS` of them.
 
-    Decided pairs are those that queues put up, no random sample: what comes out describes them, and other
-    pairs as far as they are alike.
+    What comes out describes these pairs, each counted once: others as far as they are alike, so all tags only
+    where the pairs were drawn alike at random.
 
     Raises
     ------

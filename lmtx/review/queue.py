@@ -50,8 +50,8 @@ def inclusion_probability(rank: int, n_reserve: int) -> float:
 
     An audit that has taken `rank` documents in that order is a simple random sample of the reserve;
     each of its documents was drawn with this probability. What is recorded with a document is the state
-    of the audit when it came: an estimate takes for all of them the greatest that was recorded, never
-    each its own.
+    of the audit when it came. Estimates take probabilities from the orders as they stand, and from the record
+    only whether there was one: none where the draw was not from all of the reserve.
 
     Parameters
     ----------
@@ -75,10 +75,8 @@ def pair_inclusion_probability(
     product of both: its document is in the frame with n_documents / n_reserve, and the pair among the
     first `rank` of the frame with rank / n_pairs.
 
-    As for documents, what is recorded is the state of the audit when the pair came. Another run has
-    other best labels, so another population: pairs keep their random numbers in it, and those that were
-    judged already keep their place. An estimate for a run takes the judged pairs that are in its
-    population, and for all of them the greatest probability recorded for it.
+    As for documents, what is recorded is the state of the audit when the pair came, and estimates take
+    probabilities from the order as it stands: see `lmtx.quality.sampling`.
 
     Parameters
     ----------

@@ -52,12 +52,19 @@ def frozen_weights(parts: Parts) -> Weights | None:
         try:
             body = json.loads(path.read_text(encoding="utf-8"))
             relative = {str(i): float(x) for i, x in body["relative"].items()}
-            return Weights(relative, float(body["other"]))
-        except DAMAGED:
+            found = Weights(relative, float(body["other"]))
+        except (*DAMAGED, AttributeError):
             return None
+        usable = all(0 < x < np.inf for x in (found.other, *relative.values()))
+        return found if usable else None
 
     found: Weights | None = parts.kept("audit weights", stamp, read)
     return found
+
+
+def design_in_use(parts: Parts) -> Design:
+    """How pairs are drawn now: alike where the weights that the setting asks for are not there."""
+    return "uniform" if weights_in_use(parts) is ALIKE else "labels"
 
 
 def weights_in_use(parts: Parts) -> Weights:
@@ -98,4 +105,12 @@ def set_design(parts: Parts, design: Design) -> None:
     parts.update_settings({"audit_design": design})
 
 
-__all__ = ["ALIKE", "Weights", "frozen_weights", "set_design", "weights_in_use", "weights_now"]
+__all__ = [
+    "ALIKE",
+    "Weights",
+    "design_in_use",
+    "frozen_weights",
+    "set_design",
+    "weights_in_use",
+    "weights_now",
+]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmtx.workspace.audit_design import design_in_use
 from lmtx.workspace.audited_labels import (
     groups_of,
     judged,
@@ -51,10 +52,11 @@ def precision_report(parts: Parts, system: str, cut: Cut | None) -> PrecisionRep
         id(labels),
         judged(parts),
     )
-    found: PrecisionReport = parts.kept(
-        f"precision {system}", version, lambda: _report(parts, system, tags, cut)
+    # What the version names by its address is kept too, so that nothing else can come to have it.
+    found: tuple[object, PrecisionReport] = parts.kept(
+        f"precision {system}", version, lambda: ((tags, labels), _report(parts, system, tags, cut))
     )
-    return found
+    return found[1]
 
 
 def audit_in_use(parts: Parts) -> Audit | None:
@@ -115,7 +117,7 @@ def _report(parts: Parts, system: str, tags: Tags, cut: Cut) -> PrecisionReport:
         run_id=None if tags.run is None else tags.run.id,
         cut=cut,
         target=target,
-        design=parts.settings.audit_design,
+        design=design_in_use(parts),
         n_documents=len(found.settled),
         n_pairs=len(found.sample.rows),
         n_passed=int(put_off(found).sum()),

@@ -21,6 +21,7 @@ from lmtx.export.tables import ColumnType, Row
 from lmtx.types import CorpusView, Decision, Document, PairState, Progress
 from lmtx.workspace import tagging
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.precision_models import TAGS
 from lmtx.workspace.thresholds import UNCALIBRATED, Floor, Threshold, floor_of
 
 _CORPUS: dict[str, ColumnType] = {
@@ -66,7 +67,6 @@ _DECISIONS: dict[str, ColumnType] = {
     "blind": "bool",
 }
 _BLOCK = 200
-_PREDICTED = 5
 
 
 def export(
@@ -97,11 +97,11 @@ def export(
 
 def _floor(parts: Parts, threshold: Threshold | None) -> Floor:
     """From which probability on the tagger's tags are written."""
-    if threshold is None:
+    if not threshold:
         return Floor()
     if tagging.tagger(parts).calibration is None:
         raise InputError(UNCALIBRATED)
-    return floor_of(parts, threshold, "tagger", _PREDICTED)
+    return floor_of(parts, threshold, "tagger", TAGS)
 
 
 def _total(parts: Parts, what: str) -> int:
@@ -124,9 +124,7 @@ def _corpus_rows(parts: Parts, floor: Floor) -> Iterator[Row]:
     for start in range(0, len(view.documents), _BLOCK):
         documents = view.documents[start : start + _BLOCK]
         states = parts.journal.pair_states_of([d.id for d in documents])
-        predicted = (
-            tagging.ranked(parts, documents, _PREDICTED) if trained and labels else [[] for _ in documents]
-        )
+        predicted = tagging.ranked(parts, documents, TAGS) if trained and labels else [[] for _ in documents]
         predicted = [[r for r in best if floor.keeps(r.label_id, r.probability)] for best in predicted]
         for i, document in enumerate(documents):
             by_state: dict[str, list[str]] = {"accepted": [], "rejected": [], "proposed": []}
@@ -274,7 +272,7 @@ def _taught(pairs: Sequence[PairState], specs: dict[str, str]) -> list[Proposed]
 def _tagged(parts: Parts, documents: Sequence[Document], by: str) -> list[Proposed | None]:
     return [
         Proposed(by, tuple((r.label_id, r.probability) for r in ranked)) if ranked else None
-        for ranked in tagging.ranked(parts, documents, _PREDICTED)
+        for ranked in tagging.ranked(parts, documents, TAGS)
     ]
 
 

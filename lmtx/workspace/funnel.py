@@ -185,27 +185,24 @@ def shortlists(parts: Parts, documents: Sequence[Document], *, own: bool) -> Int
 def _settled(parts: Parts) -> _Settled | None:
     """Gather what is known of the documents that the audit settled; kept until something is said."""
     from lmtx.workspace.auditing import version_of
+    from lmtx.workspace.population import tags_of
 
-    tags = _tags(parts)
+    tags = tags_of(parts)
     if tags is None:
         return None
-    settings, counts = parts.settings, parts.journal.counts()
+    settings, counts, view = parts.settings, parts.journal.counts(), parts.corpus()
     version = (
         version_of(parts, tags),
         counts["judgments"],
-        id(parts.corpus()),
+        id(view),
         settings.teacher,
         settings.top_k,
     )
-    found: _Settled | None = parts.kept("funnel", version, lambda: _gather(parts, tags))
-    return found
-
-
-def _tags(parts: Parts) -> Tags | None:
-    from lmtx.workspace.population import run_tags
-
-    run = parts.journal.promoted()
-    return None if run is None else run_tags(parts, run)
+    # What the version names by its address is kept too, so that nothing else can come to have it.
+    found: tuple[object, _Settled | None] = parts.kept(
+        "funnel", version, lambda: ((view, tags), _gather(parts, tags))
+    )
+    return found[1]
 
 
 def _ids(parts: Parts) -> list[str]:

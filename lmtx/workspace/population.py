@@ -18,6 +18,7 @@ from lmtx.review import pair_number, permanent_number, seeded_order
 from lmtx.types import Document, Run, content_hash
 from lmtx.workspace import tagging
 from lmtx.workspace.parts import Parts
+from lmtx.workspace.precision_models import TAGS
 
 if TYPE_CHECKING:
     from lmtx.tagger import Tagger
@@ -26,8 +27,6 @@ FILE = "reserve.json"
 AUDIT = "audit"
 MOST_RESERVED = 2_000
 """Reserved documents that a run tags to see how often it gives each label, the first in the audit's order."""
-TAGS = 5
-"""Tags of a document."""
 MOST_RUNS = 8
 """Promoted runs that are looked at, the newest."""
 
@@ -51,7 +50,7 @@ class Population:
         try:
             body = json.loads((path / FILE if path.is_dir() else path).read_text(encoding="utf-8"))
             return cls({i: dict(x) for i, x in body["tags"].items()}, int(body["n_reserve"]))
-        except DAMAGED:  # of a run that was trained before there was one
+        except (*DAMAGED, AttributeError):  # of a run that was trained before there was one, or damaged
             return cls({}, 0)
 
     def save(self, path: Path) -> None:
@@ -64,12 +63,6 @@ class Population:
             )
         except OSError as error:
             raise StorageError(f"{path}: can't be written ({error}). Check space and rights.") from error
-
-    def sizes(self) -> dict[str, int]:
-        """Label id -> reserved documents that are given it, about, where only a part was looked at."""
-        share = max(1.0, self.n_reserve / max(1, len(self.tags)))
-        counts = Counter(label_id for tags in self.tags.values() for label_id in tags)
-        return {label_id: round(n * share) for label_id, n in counts.items()}
 
 
 def write_population(parts: Parts, tagger: Tagger, folder: Path) -> None:
@@ -187,20 +180,16 @@ def tags_of(parts: Parts, system: str = "tagger") -> Tags | None:
         If the run in use has no student.
     """
     if system not in tagging.SYSTEMS:
-        return _arrays(parts, parts.journal.run(system))
+        return run_tags(parts, parts.journal.run(system))
     run = parts.journal.promoted()
     if run is None or system == "tagger":
-        return None if run is None else _arrays(parts, run)
-    used = _arrays(parts, run)
+        return None if run is None else run_tags(parts, run)
+    used = run_tags(parts, run)
     return None if used is None else _predicted(parts, system, run, used)
 
 
 def run_tags(parts: Parts, run: Run) -> Tags | None:
     """Return the tags that a run gives to the reserve; None where its training wrote none."""
-    return _arrays(parts, run)
-
-
-def _arrays(parts: Parts, run: Run) -> Tags | None:
     population = population_of(parts, run)
     return _kept(parts, f"tags {run.id}", run, population) if population.tags else None
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Design = Literal["uniform", "labels"]
 """How the audit of pairs is drawn: all alike, or spread over labels so that rare ones are seen more."""
 
+TAGS = 5
+"""Tags of a document: so many the audit asks about, and so many are given unless said otherwise."""
+
 Outcome = Literal["right", "wrong", "missed"]
 
 MOST_PUT_OFF = 0.05
@@ -30,7 +33,7 @@ def too_many_put_off(n_passed: int, n_counted: int) -> bool:
 class Cut:
     """Which tags a system gives: at most `k` a document, of at least this probability."""
 
-    k: int = 5
+    k: int = TAGS
     threshold: float = 0.0
 
 
@@ -304,6 +307,7 @@ class AuditPlan:
 
 __all__ = [
     "MOST_PUT_OFF",
+    "TAGS",
     "Answer",
     "AuditPlan",
     "Cut",

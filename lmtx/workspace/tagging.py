@@ -120,7 +120,7 @@ def predict(
         return []
     found = tagger(parts, system)
     floor = floor_of(parts, threshold, system, top_k)
-    if threshold is not None and found.calibration is None:
+    if threshold and found.calibration is None:  # 0 asks for nothing
         raise InputError(UNCALIBRATED)
     labels, paths = parts.labels_by_id(), parts.label_paths()
     vectors = parts.text_vectors(documents)

@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtx.errors import InputError, NothingToDoError
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.precision_models import Cut
+from lmtx.workspace.precision_models import TAGS, Cut
 
 if TYPE_CHECKING:
     from lmtx.workspace.precision_models import PrecisionReport
 
 Threshold = float | Literal["promised", "promised by group"]
-
-MOST_TAGS = 5
-"""Tags of a document that the audit asks about."""
 
 UNCALIBRATED = (
     "A threshold needs tags with probabilities, and nothing calibrates this tagger: that takes judged "
@@ -68,10 +65,10 @@ def floor_of(parts: Parts, threshold: Threshold | None, system: str, top_k: int)
         return Floor(float(threshold))
     if threshold not in ("promised", "promised by group"):
         raise InputError(f"threshold: got {threshold!r}. Known: a probability, promised, promised by group.")
-    if top_k > MOST_TAGS:
+    if top_k > TAGS:
         raise InputError(
-            f"The audit asks about {MOST_TAGS} tags of a document at most, and promises nothing of {top_k}: "
-            f"ask for {MOST_TAGS} tags or fewer."
+            f"The audit asks about {TAGS} tags of a document at most, and promises nothing of {top_k}: "
+            f"ask for {TAGS} tags or fewer."
         )
     from lmtx.workspace.audited import precision_report
 
@@ -129,4 +126,4 @@ def _by_group(parts: Parts, report: PrecisionReport | None, system: str, top_k: 
     return {x: promised[names[g]] for x, g in of_label if names[g] in promised}
 
 
-__all__ = ["MOST_TAGS", "UNCALIBRATED", "Floor", "Threshold", "floor_of", "unpromised"]
+__all__ = ["UNCALIBRATED", "Floor", "Threshold", "floor_of", "unpromised"]

@@ -540,3 +540,24 @@ def test_documents_settled_before_a_label_was_there_say_nothing_of_it(
     complete(workspace, 10)
     rows = report_of(workspace).labels
     assert rows[rows["label_id"].str.startswith("twin-")]["n"].sum() > 0
+
+
+@pytest.mark.parametrize(
+    "body", ['{"other": 0, "relative": {}}', '{"other": NaN, "relative": {}}', '{"other": 1']
+)
+def test_weights_that_cannot_be_are_not_drawn_by_and_the_report_says_so(
+    workspace: Workspace, body: str
+) -> None:
+    (workspace.folder / "audit.json").write_text(body, encoding="utf-8")
+    workspace.update_settings(audit_design="labels")
+    answer(workspace, 20)
+    found = report_of(workspace)
+    assert (found.design, found.n_pairs) == ("uniform", 20)
+
+
+def test_a_damaged_file_of_tags_is_as_if_there_was_none(workspace: Workspace) -> None:
+    run = workspace.journal.promoted()
+    assert run is not None
+    path = workspace.folder / run.folder / "reserve.json"
+    path.write_text('{"n_reserve": 3, "tags": [1, 2]}', encoding="utf-8")
+    assert workspace.precision_report() is None

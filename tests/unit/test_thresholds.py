@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from lmtx.cli.main import app
 from lmtx.errors import InputError, NothingToDoError
 from lmtx.types import Document
-from lmtx.workspace import Workspace, exporting, thresholds
+from lmtx.workspace import Workspace
 from lmtx.workspace.audited import kept_audit, label_groups
 from lmtx.workspace.population import tags_of
 from lmtx.workspace.precision_models import Cut
@@ -61,6 +61,9 @@ def test_what_has_no_probabilities_has_no_threshold(copied: Copied, tmp_path: Pa
     for system in ("student", "zero-shot"):
         with pytest.raises(InputError, match=r"nothing calibrates .*train again"):
             tags(workspace, system=system, threshold=0.4)
+        assert len(tags(workspace, system=system, threshold=0.0)) == len(
+            tags(workspace, system=system)
+        )  # asks for nothing
         with pytest.raises(NothingToDoError, match="have no probabilities"):
             tags(workspace, system=system, threshold="promised")
     for wrong in (-0.1, 1.0, 7, "sometimes"):
@@ -159,7 +162,6 @@ def test_an_export_leaves_out_what_is_below_and_nothing_that_people_accepted(
     for what in ("pairs", "decisions", "model"):
         with pytest.raises(InputError, match="Only the corpus is exported by a threshold"):
             workspace.export(what, "jsonl", tmp_path / "x", threshold=0.5)
-    assert exporting._PREDICTED == thresholds.MOST_TAGS
 
 
 def test_the_command_line_can_do_the_same(copied: Copied, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from lmtx.errors import InputError
 from lmtx.quality.promises import (
     STEPS,
     answers_needed,
-    confidence_sequence,
     log_evidence,
     lower_bound,
     promised_threshold,
@@ -60,25 +59,6 @@ def test_a_badge_is_seldom_wrong_though_one_looks_all_the_time() -> None:
         plain += bool((p - 1.96 * np.sqrt(p * (1 - p) / n) > 0.8).any())
     assert false <= 0.05 * 800
     assert plain > 0.1 * 400
-
-
-def test_a_confidence_sequence_holds_at_all_looks_at_once() -> None:
-    rng = np.random.default_rng(4)
-    missed = 0
-    for _ in range(120):
-        sums = np.cumsum(rng.random(300) < 0.8)
-        for n in range(10, 301, 10):
-            low, high = confidence_sequence(int(sums[n - 1]), n)
-            if not low <= 0.8 <= high:
-                missed += 1
-                break
-    assert missed <= 6  # at most 5 %
-    assert confidence_sequence(0, 0) == (0.0, 1.0)
-    low, high = confidence_sequence(50, 50)
-    assert high == 1.0
-    assert low == pytest.approx((0.05 / 51) ** (1 / 50), abs=1e-6)  # the uniform mixture by hand
-    with pytest.raises(InputError, match="successes"):
-        confidence_sequence(3, 2)
 
 
 def test_promises_are_kept_however_often_one_looks() -> None:
