@@ -2,5 +2,6 @@
 
 from lmtx.student.adapter import Adapter, AdapterConfig
 from lmtx.student.export import save_sentence_transformer
+from lmtx.student.tower import Tower
 
-__all__ = ["Adapter", "AdapterConfig", "save_sentence_transformer"]
+__all__ = ["Adapter", "AdapterConfig", "Tower", "save_sentence_transformer"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,13 +23,15 @@ from lmtx.shortlist import (
     row_blocks,
     row_standardised,
 )
-from lmtx.student import Adapter
+from lmtx.encoder import EmbeddingCache
+from lmtx.student import Adapter, Tower
 from lmtx.tagger.calibration import Calibration
 from lmtx.tagger.inputs import Findings, TeacherKind, TrainingInputs
 from lmtx.tagger.ridge import KernelRidge
 from lmtx.tagger.weights import LEXICAL_PARTS, PARTS, Weights
 from lmtx.types import FloatArray, Label, Progress, Scored, no_progress
 
+_TOWER = "tower"
 _WEAKEST_WORD = 0.1  # of the strength of the strongest, to be shown
 _FORM = {
     "bm25_document": "label_as_document",
@@ -79,6 +82,9 @@ class Tagger:
     centre : float32 (n_labels,) or None
         Hub correction of the dense part.
     student : Adapter or None
+    tower, tower_labels : Tower or None, float32 (n_labels, tower's dim) or None
+        The student's own encoder and its vectors of the labels; None where the student reads the
+        workspace's vectors.
     ridge, reviewed : KernelRidge or None
         Over all judged documents, and over completed documents alone.
     weights : dict
@@ -102,6 +108,8 @@ class Tagger:
     lexical: LexicalIndex
     centre: FloatArray | None
     student: Adapter | None = None
+    tower: Tower | None = None
+    tower_labels: FloatArray | None = None
     ridge: KernelRidge | None = None
     reviewed: KernelRidge | None = None
     weights: Weights = field(default_factory=dict)
@@ -117,7 +125,8 @@ class Tagger:
             raise ShapeError(f"{len(self.label_ids)} label ids, {len(self.label_vectors)} label vectors.")
         projected = None
         if self.student is not None:
-            projected = self.student.project_labels(self.label_vectors, self.student.rows_of(self.label_ids))
+            names = self.label_vectors if self.tower_labels is None else self.tower_labels
+            projected = self.student.project_labels(names, self.student.rows_of(self.label_ids))
         object.__setattr__(self, "student_labels", projected)
 
     student_labels: FloatArray | None = field(init=False, repr=False, default=None)
@@ -198,7 +207,8 @@ class Tagger:
             scores = self.lexical.scores(rows.counts, _FORM[part])  # type: ignore[arg-type]
             return np.asarray(scores.toarray(), dtype=np.float32)
         if part == "student" and self.student is not None and self.student_labels is not None:
-            projected = self.student.project_documents(rows.doc_vectors)
+            own = rows.doc_vectors if self.tower is None else self.tower.vectors(rows.texts)
+            projected = self.student.project_documents(own)
             return np.asarray(projected @ self.student_labels.T, dtype=np.float32)
         ridge = self._ridge(part)
         if ridge is not None:
@@ -307,15 +317,19 @@ class Tagger:
         arrays: dict[str, Any] = {"label_vectors": self.label_vectors.astype(np.float16)}
         if self.centre is not None:
             arrays["centre"] = self.centre
-        with (folder / "vectors.npz").open("wb") as file:
-            np.savez(file, **arrays)
         self.lexical.save(folder / "lexical.npz")
         if self.student is not None:
             self.student.save(folder / "student")
+        if self.tower is not None and self.tower_labels is not None:
+            arrays["tower_labels"] = self.tower_labels.astype(np.float16)
+            if self.tower.folder != folder / _TOWER:
+                shutil.copytree(self.tower.folder, folder / _TOWER, dirs_exist_ok=True)
         for part in ("ridge", "reviewed"):
             ridge = self._ridge(part)
             if ridge is not None:
                 ridge.save(folder / part)
+        with (folder / "vectors.npz").open("wb") as file:
+            np.savez(file, **arrays)
         facts = {
             "format": 1,
             "label_ids": list(self.label_ids),
@@ -327,6 +341,7 @@ class Tagger:
             "validation": self.validation,
             "parts": {
                 "student": self.student is not None,
+                "tower": self.tower is not None,
                 "ridge": self.ridge is not None,
                 "reviewed": self.reviewed is not None,
             },
@@ -334,8 +349,14 @@ class Tagger:
         (folder / "tagger.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Tagger:
+    def load(cls, folder: Path, cache: EmbeddingCache | None = None) -> Tagger:
         """Read what `save` wrote. Needs neither torch nor the encoder.
+
+        Parameters
+        ----------
+        folder : Path
+        cache : EmbeddingCache, optional
+            Where vectors of the student's own encoder are kept, if it has one.
 
         Raises
         ------
@@ -347,7 +368,9 @@ class Tagger:
             with np.load(folder / "vectors.npz", allow_pickle=False) as data:
                 vectors = data["label_vectors"].astype(np.float32)
                 centre = data.get("centre")
+                tower_labels = data.get("tower_labels")
             vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            own = facts["parts"].get("tower", False)
             calibration = facts["calibration"]
             return cls(
                 label_ids=tuple(facts["label_ids"]),
@@ -355,6 +378,8 @@ class Tagger:
                 lexical=LexicalIndex.load(folder / "lexical.npz"),
                 centre=centre,
                 student=Adapter.load(folder / "student") if facts["parts"]["student"] else None,
+                tower=Tower(folder / _TOWER, cache) if own else None,
+                tower_labels=tower_labels.astype(np.float32) if own else None,
                 ridge=KernelRidge.load(folder / "ridge") if facts["parts"]["ridge"] else None,
                 reviewed=KernelRidge.load(folder / "reviewed") if facts["parts"]["reviewed"] else None,
                 weights={str(p): float(w) for p, w in facts["weights"].items()},
