@@ -3,10 +3,12 @@
 #   PORT=8600 make app          another port (8501 otherwise)
 #   TORCH_INDEX=URL make app    where torch comes from, e.g. PyTorch's own CPU wheels (README, "Set-up")
 #   PYTHON=/path/python3.11     another interpreter (3.11 is needed)
+#   TEST_WORKERS=4 make test    processes that run the tests (2 otherwise; about 3 GB of memory each)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8501
 TORCH_INDEX ?=
+TEST_WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -22,7 +24,7 @@ app: $(VENV)/.app
 
 test: $(VENV)/.dev browser
 	$(MAKE) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -64,17 +64,6 @@ def consent(workspace: Workspace, host: str, withdraw: bool) -> None:
 
 
 @reported
-def calibrate(workspace: Workspace, teacher_key: str) -> None:
-    """Let people's decisions say where a reranker's yes begins."""
-    workspace.calibrate(teacher_key)
-    services.after(workspace)
-    state.FLASH.set(
-        "Its yes now begins where people's does. It is the teacher in use, and what was judged is judged "
-        "anew from the scores that were kept."
-    )
-
-
-@reported
 def promote(workspace: Workspace, run_id: str) -> None:
     """Put a run to use."""
     workspace.promote(run_id)

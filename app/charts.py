@@ -305,10 +305,12 @@ def reliability(
 ) -> go.Figure:
     """Share accepted against probability: groups with intervals, the fitted curve, and where both agree.
 
+    A group's point holds its number of answers and its place.
+
     `of` says whose probabilities they are, by colour; `title` the finding, where it is not the usual one.
     """
-    shares = [100 * b.n_accepted / b.n for b in found.bins]
-    limits = [measures.wilson(b.n_accepted, b.n) for b in found.bins]
+    shares = [100 * b.share for b in found.bins]
+    limits = [measures.wilson(b.share * b.size, b.size) for b in found.bins]
     side = ", too sure of yes" if found.lean < -0.05 else ", too cautious" if found.lean > 0.05 else ""
     quiet, mine = colour("quiet", dark), colour(of, dark)
     figure = go.Figure()
@@ -343,8 +345,8 @@ def reliability(
             "thickness": 1.4,
             "width": 0,
         },
-        customdata=[b.n for b in found.bins],
-        hovertemplate="%{x:.0f} % sure: %{y:.0f} % accepted of %{customdata}<extra></extra>",
+        customdata=[[b.n, i] for i, b in enumerate(found.bins)],
+        hovertemplate="%{x:.0f} % sure: %{y:.0f} % accepted of %{customdata[0]}<extra></extra>",
     )
     usual = f"Its probabilities are off by {100 * found.gap:.0f} points on average{side}"
     framed(figure, title or usual, dark, 340)

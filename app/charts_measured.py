@@ -72,8 +72,8 @@ def trend(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
     Parameters
     ----------
     frame : DataFrame
-        run (its number), note, value, low, high, recall, recall_low, recall_high (fractions; NaN where
-        nothing is known).
+        run (its number), run_id, note, value, low, high, recall, recall_low, recall_high (fractions; NaN
+        where nothing is known). A point holds the run's id and the name of its figure last.
     title : str
         The finding.
     dark : bool
@@ -105,8 +105,10 @@ def trend(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
                 "width": 0,
             },
             customdata=[
-                [run, plain(note), f"[{100 * a:.1f}, {100 * b:.1f}]"]
-                for run, note, a, b in zip(frame["run"], frame["note"], frame[low], frame[high], strict=True)
+                [run, plain(note), f"[{100 * a:.1f}, {100 * b:.1f}]", run_id, name]
+                for run, note, a, b, run_id in zip(
+                    frame["run"], frame["note"], frame[low], frame[high], frame["run_id"], strict=True
+                )
             ],
             hovertemplate=f"training %{{customdata[0]}}: {name} %{{y:.1f}} % %{{customdata[2]}}"
             "<br>%{customdata[1]}<extra></extra>",

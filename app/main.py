@@ -26,6 +26,7 @@ PAGES = {
     "Learn": [
         ("train", "Train", "model_training"),
         ("precision", "Precision", "target"),
+        ("compare", "Compare", "leaderboard"),
     ],
     "Show": [
         ("try_it", "Try it", "edit_note"),

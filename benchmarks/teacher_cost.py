@@ -23,12 +23,14 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from common import OUT, Bench, Data, machine, mean, read
 from threadpoolctl import threadpool_limits
 
 from lmtx.cycle import judged_quality, run_cycle, training_set
+from lmtx.cycle.rounds import EARLY, MIN_EARLY
 from lmtx.tagger import HeldOut, Tagger
 from lmtx.teacher import (
     Answer,
@@ -59,6 +61,16 @@ Does this tag fit?
 {% endblock %}
 {% block question %}{{ label.name }}{% endblock %}
 """
+
+
+WAYS: dict[str, tuple[bool, int | None]] = {
+    "rounds alone": (False, 1),
+    "early students": (True, 1),
+    "early students, long texts wait for two (default)": (True, None),
+    "early students, all texts wait for two": (True, 2),
+    "rounds alone, all texts wait for two": (False, 2),
+}
+"""Whether students are trained within the first round, and how many open pairs a document waits for."""
 
 
 def packaged_model() -> str:
@@ -380,7 +392,7 @@ class Recording:
 
 
 def rounds(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Four rounds for each `min_open` and seed: tokens of all and of the long documents, and quality."""
+    """Four rounds in each way for each seed: tokens of all and of the long documents, and quality."""
     data = read(name, ALL, options.test_docs, OUT)
     official = teacher_of(options.model, "strategy=official")
     found = []
@@ -394,15 +406,15 @@ def rounds(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         for docs, seeds in options.cycles:
             for seed in range(seeds):
                 base = None
-                for least in options.min_open:
-                    record, quality = one_cycle(data, docs, seed, least, weighers, encode, size)
+                for way in options.ways:
+                    record, quality = one_cycle(data, docs, seed, way, weighers, encode, size)
                     base = quality if base is None else base
                     gap = quality - base
                     record["held_out_gap"] = float(gap.mean())
                     record["held_out_gap_se"] = float(gap.std(ddof=1) / np.sqrt(len(gap)))
                     found.append(record)
                     print(
-                        f"  {name} {record['documents']} documents, seed {seed}, min_open {least}: "
+                        f"  {name} {record['documents']} documents, seed {seed}, {way}: "
                         f"official:ours all {ratio(record, 'all'):.1f}, long {ratio(record, 'long'):.1f}; "
                         f"held-out {record['held_out']:.4f} P@1 {record['P@1']:.3f}, {record['cpu_s']:.0f} s",
                         file=sys.stderr,
@@ -411,8 +423,12 @@ def rounds(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def one_cycle(data, docs, seed, min_open, weighers, encode, size) -> tuple[dict[str, Any], np.ndarray]:
-    with tempfile.TemporaryDirectory() as folder:
+def one_cycle(data, docs, seed, way, weighers, encode, size) -> tuple[dict[str, Any], np.ndarray]:
+    early, min_open = WAYS[way]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch("lmtx.cycle.rounds.EARLY", EARLY if early else ()),
+    ):
         bench = Bench(data, Path(folder), seed, docs or ALL, 1)
         teacher = Recording(bench.teacher(f"simulated:recall=0.85,noise=0.05,seed={seed}"))
         report = run_cycle(bench.inputs, teacher, ROUNDS, patience=ROUNDS, min_open=min_open)
@@ -428,6 +444,9 @@ def one_cycle(data, docs, seed, min_open, weighers, encode, size) -> tuple[dict[
     for document in bench.train:
         if document.id not in size:
             size[document.id] = len(encode(document.full_text))
+    n_early = sum(int(share * len(trained)) >= MIN_EARLY for share in EARLY) if early else 0
+    first_round = [r for call in teacher.calls[: 1 + n_early] for r in call]
+    teacher.calls[: 1 + n_early] = [first_round]
     asked = teacher.calls[0 : 2 * ROUNDS : 2]
     assert all(r.document.id in trained for call in asked for r in call)
     held_calls = [r for call in [*teacher.calls[1 : 2 * ROUNDS : 2], teacher.calls[-1]] for r in call]
@@ -454,7 +473,7 @@ def one_cycle(data, docs, seed, min_open, weighers, encode, size) -> tuple[dict[
         "corpus": data.name,
         "documents": report.n_documents,
         "seed": seed,
-        "min_open": min_open,
+        "way": way,
         "tokens": tokens,
         "held_out_tokens": sum(map(weighers["tag.v1"].packed, held_calls)),
         "held_out_pairs": sum(len(r.labels) for r in held_calls),
@@ -481,19 +500,19 @@ def rounds_table(records: Sequence[dict[str, Any]]) -> str:
         lines += [
             f"\n## {here[0]['corpus']}: {docs:,} documents, {ROUNDS} rounds, simulated verdicts, "
             f"{seeds} seed(s)\n",
-            "| min_open | pairs asked (rounds 1–4) | of an uncached run | "
+            "| way | pairs asked (rounds 1–4) | of an uncached run | "
             + " | ".join(
                 f"official : ours, {'all' if g == 'all' else f'{LONG}+ tokens'} | … short question"
                 for g in groups
             )
-            + " | held-out, SE | minus min_open 1, SE | test P@1, SE | P@5 | R@10 |",
+            + " | held-out, SE | minus the first row, SE | test P@1, SE | P@5 | R@10 |",
             "|---|---|---|" + "---|---|" * len(groups) + "---|---|---|---|---|",
         ]
-        for least in dict.fromkeys(r["min_open"] for r in here):
-            rows = [r for r in here if r["min_open"] == least]
+        for way in dict.fromkeys(r["way"] for r in here):
+            rows = [r for r in here if r["way"] == way]
             pairs = np.mean([r["tokens"]["all"]["pairs"] for r in rows], axis=0)
             cells = [
-                str(least),
+                way,
                 " / ".join(f"{x:,.0f}" for x in pairs),
                 f"{100 * pairs.sum() / (ROUNDS * pairs[0]):.0f} %",
             ]
@@ -639,7 +658,7 @@ def main() -> None:
         "--cycle-docs", type=int, nargs="*", default=[0, 4000], help="0: the whole train split"
     )
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 3], help="of each size of --cycle-docs")
-    parser.add_argument("--min-open", type=int, nargs="*", default=[1, 2, 3, 4])
+    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--test-docs", type=int, default=1500)
     parser.add_argument(
         "--quick", action="store_true", help="10 documents, 2 whole answers, 500 cycle documents"
@@ -650,7 +669,7 @@ def main() -> None:
     options.model = options.model or packaged_model()
     if options.quick:
         options.documents, options.full_pairs, options.float_documents = options.documents or 10, 2, 2
-        options.cycle_docs, options.seeds, options.min_open = [500], [1], [1, 3]
+        options.cycle_docs, options.seeds, options.ways = [500], [1], list(WAYS)[:3]
     options.cycles = list(zip(options.cycle_docs, options.seeds, strict=True))
     parts = options.parts or ([] if options.cuda else ["procedures", "rounds"])
 

@@ -23,7 +23,7 @@ with errors.shown():
                 layout.go_button("Review", "review", key="train_review")
         st.stop()
     training.facts(workspace, status)
-    params = training.settings()
+    params = training.settings(workspace)
     with action:
         training.start(workspace, params)
     jobs.panel(workspace, ["train", "cycle"], history=1)

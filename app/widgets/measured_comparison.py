@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
@@ -9,18 +10,24 @@ import streamlit as st
 
 from app import charts_measured, state
 from app.widgets import downloads, layout, runs, table, words
-from app.widgets.inert import escape
+from app.widgets import reviewed_behind as behind
+from app.widgets.inert import escape, shorten
 from lmtx.types import Run
 from lmtx.workspace import Workspace
-from lmtx.workspace.precision_models import Difference, LabelDifference, RunComparison
+from lmtx.workspace.precision_models import (
+    Difference,
+    DocumentDifference,
+    LabelDifference,
+    RunComparison,
+)
 
 Basis = Literal["completed", "audit"]
 BASES: dict[Basis, str] = {"completed": "Completed documents", "audit": "Audited documents"}
 ABOUT: dict[Basis, str] = {
     "completed": "Documents that people completed outside the reserve. Each run ranks each of them without "
     "having learned from it (cross-validation), so a choice between runs may rest on this.",
-    "audit": "Documents that the audit settled. This only reports: a run that is chosen for its audit could "
-    "no longer be measured by it.",
+    "audit": "Documents that were completed in the audit. This only reports: a run that is chosen for its "
+    "audit could no longer be measured by it.",
 }
 HOW = (
     "Both runs give their five best tags to the same documents, and are compared document by document: "
@@ -30,6 +37,16 @@ HOW = (
     "or worse where an exact McNemar test says so and at most one in twenty of those named is expected to "
     "be named falsely (Benjamini and Hochberg)."
 )
+EVERY = "*"
+"""What the address names where the documents of all labels are asked for."""
+CHANGES = {
+    (True, True): "wanted, and found now",
+    (True, False): "not wanted, and no longer given",
+    (False, True): "wanted, and no longer found",
+    (False, False): "not wanted, and given now",
+}
+"""What changed about a label on a document, by whether that is a gain and whether the label is wanted."""
+SIGNS = "+ given now, − no longer given"
 _WORST, _BEST = 9, 5
 
 
@@ -50,7 +67,7 @@ def panel(workspace: Workspace) -> None:
         _too_few(basis)
         return
     _figures(result)
-    _labels(result)
+    _behind(result)
 
 
 def _choose(workspace: Workspace, found: list[Run]) -> tuple[str, str, Basis]:
@@ -100,7 +117,7 @@ def _too_few(basis: Basis) -> None:
         )
     else:
         layout.note(
-            "Too few settled documents of the audit have tags by both runs. Audit whole documents in Review; "
+            "Too few audited documents have tags by both runs. Audit whole documents in Review; "
             "older runs that have not tagged the reserve can't be compared by it."
         )
 
@@ -153,7 +170,103 @@ def _figures(result: RunComparison) -> None:
             ("Documents", words.count(result.n_documents), "ranked by both runs"),
         ]
     )
-    layout.what_is("How is this computed", HOW)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        layout.what_is("How is this computed", HOW)
+        if result.documents and state.param("apart") != EVERY:
+            st.button(
+                f"The {words.many(len(result.documents), 'document')} on which they differ",
+                key="apart_all",
+                type="tertiary",
+                icon=":material/list:",
+                on_click=state.address,
+                kwargs={"apart": EVERY},
+            )
+
+
+def _behind(result: RunComparison) -> None:
+    """Draw the labels that differ, or in their place the documents of the one that the address names."""
+    apart = state.param("apart")
+    one = next((x for x in result.labels if x.label_id == apart), None)
+    if one is None and (apart != EVERY or not result.documents):
+        _labels(result)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lx_apart_head"):
+        st.button(
+            "All labels that differ",
+            key="apart_back",
+            icon=":material/arrow_back:",
+            on_click=state.address,
+            kwargs={"apart": None},
+        )
+        if one is not None and st.button(
+            "Open the label's page", key="apart_label", type="tertiary", icon=":material/sell:"
+        ):
+            state.go("labels", label=one.label_id)
+    if one is None:
+        n = len(result.documents)
+        layout.section(f"{words.many(n, 'document')} on which the runs differ", "choose one to open it")
+        _documents(every(result), result.documents, key="all")
+        return
+    layout.section(
+        shorten(one.name, 60),
+        f"{words.many(one.lost, 'document')} lost, {words.count(one.gained)} gained; choose one to open it",
+        truth="reviewed",
+    )
+    found = result.on(one.label_id)
+    _documents(of_label(found, one.label_id), found, key=one.label_id)
+
+
+def _documents(rows: pd.DataFrame, found: Sequence[DocumentDifference], *, key: str) -> None:
+    """Draw documents on which the runs differ, paged; one opens its page."""
+    page = table.pager(len(rows), key=f"apart_page_{key}", what="document")
+    part = slice(page * table.PAGE_SIZE, (page + 1) * table.PAGE_SIZE)
+    opened = table.table(
+        rows.iloc[part],
+        [d.document_id for d in found[part]],
+        key=f"apart_table_{key}_{page}",
+        opens=True,
+        columns={
+            "Document": st.column_config.TextColumn(width="large"),
+            "Lost": st.column_config.TextColumn(help=SIGNS),
+            "Gained": st.column_config.TextColumn(help=SIGNS),
+        },
+    )
+    ids = [d.document_id for d in found]
+    downloads.csv(rows.assign(document_id=ids), "documents-compared", key=f"apart_csv_{key}")
+    if opened:
+        state.go("corpus", document=opened)
+
+
+def of_label(found: Sequence[DocumentDifference], label_id: str) -> pd.DataFrame:
+    """Make the table of documents on which the runs differ about one label."""
+    kinds = [(label_id in d.gained, label_id in d.wanted) for d in found]
+    return pd.DataFrame(
+        {
+            "Document": [d.title for d in found],
+            "Change": ["gained" if gained else "lost" for gained, _ in kinds],
+            "In words": [CHANGES[kind] for kind in kinds],
+        }
+    )
+
+
+def every(result: RunComparison) -> pd.DataFrame:
+    """Make the table of all documents on which the runs differ, with the labels in words."""
+    names = {x.label_id: x.name for x in result.labels}
+
+    def listed(d: DocumentDifference, some: frozenset[str]) -> str:
+        return ", ".join(
+            f"{'+' if (x in d.wanted) == (x in d.gained) else '−'} {name}"
+            for name, x in sorted((names[x], x) for x in some)
+        )
+
+    found = result.documents
+    return pd.DataFrame(
+        {
+            "Document": [d.title for d in found],
+            "Lost": [listed(d, d.lost) for d in found],
+            "Gained": [listed(d, d.gained) for d in found],
+        }
+    )
 
 
 def _labels_that(n: int) -> str:
@@ -164,8 +277,9 @@ def _labels(result: RunComparison) -> None:
     if not result.labels:
         layout.note("The two runs give the same tags, or are equally right about every label.")
         return
+    layout.note("A point or a row lists the documents behind it.")
     frame = table_of(result.labels)
-    _plot(frame)
+    chosen = _plot(frame)
     query = st.text_input(
         "Search labels",
         key="compared_query",
@@ -182,7 +296,7 @@ def _labels(result: RunComparison) -> None:
         "lost": table.number("Lost", "The old run was right about it, the new one is not"),
         "gained": table.number("Gained", "The new run is right about it, the old one was not"),
     }
-    chosen = table.table(
+    row = table.table(
         pd.DataFrame(
             {
                 "Label": shown["name"],
@@ -202,8 +316,9 @@ def _labels(result: RunComparison) -> None:
         },
     )
     downloads.csv(frame, "runs-compared", key="compared_csv")
-    if chosen:
-        state.go("labels", label=chosen)
+    if chosen := row or chosen:
+        state.address(apart=chosen)
+        st.rerun()
 
 
 def _arrow(frame: pd.DataFrame, what: str) -> list[str]:
@@ -231,18 +346,14 @@ def table_of(labels: list[LabelDifference]) -> pd.DataFrame:
     )
 
 
-def _plot(frame: pd.DataFrame) -> None:
+def _plot(frame: pd.DataFrame) -> str | None:
+    """Draw the labels that changed most; returns the one that was clicked."""
     net = frame["gained"] - frame["lost"]
     n_worse, n_better = int((net < 0).sum()), int((net > 0).sum())
     shown = frame
     if len(frame) > _WORST + _BEST:
         shown = pd.concat([frame.head(_WORST), frame.tail(_BEST)])
     title = f"{words.many(n_worse, 'label')} got worse, {words.count(n_better)} better"
-    points = downloads.plot(
-        charts_measured.comparison(shown, title, dark=layout.dark()),
-        "runs-compared",
-        key="compared_plot",
-        selects=True,
-    )
-    if points:
-        state.go("labels", label=str(points[0]["customdata"][0]))
+    figure = charts_measured.comparison(shown, title, dark=layout.dark())
+    point = behind.picked(figure, "runs-compared", key="compared_plot")
+    return str(point[0]) if point else None

@@ -1,4 +1,4 @@
-"""Where wanted tags are lost and where wrong ones come from, by documents that the audit settled."""
+"""Where wanted tags are lost and where wrong ones come from, by documents completed in the audit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ HELPS = {
     ("given", "teacher"): "It says yes too. Better definitions, another prompt, another teacher.",
 }
 HOW = (
-    "A person settled all labels of these documents. Each wanted tag is in one part: the tagger gives it; "
+    "A person completed these documents in the audit: all their labels are known. Each wanted tag is in "
+    "one part: the tagger gives it; "
     "or it was not in the **shortlist** that the teacher is asked about; or it was, and the **teacher** "
     "says no; or the teacher says yes and the **student** still leaves it out. The parts sum to the "
     "whole. Wrong tags are the teacher's if it says yes to them, else the student's. Brackets hold 95 % "
@@ -40,8 +41,8 @@ def panel(workspace: Workspace) -> None:
     funnel = workspace.error_funnel()
     if funnel is None or not funnel.n_documents:
         with layout.empty(
-            "No audited document is settled yet.",
-            "Whether a tag is missing shows only where a person settled all labels of a document. "
+            "No document is audited yet.",
+            "Whether a tag is missing shows only where a person completed the document. "
             f"About {FEW} audited documents give a first figure.",
         ):
             if st.button("Audit documents", key="funnel_audit", type="primary"):
@@ -167,7 +168,7 @@ def _ask(workspace: Workspace, funnel: Funnel) -> None:
     spec = workspace.settings.teacher
     n, pairs = funnel.n_documents - funnel.n_judged, words.many(funnel.n_open, "pair")
     waits = (
-        f"{words.many(n, 'settled document waits', 'settled documents wait')} for the teacher: {short(spec)} "
+        f"{words.many(n, 'audited document waits', 'audited documents wait')} for the teacher: {short(spec)} "
         f"has not been asked about {'its' if n == 1 else 'their'} candidates."
         if n
         else f"The tagger has changed since: {short(spec)} has not been asked about all candidates of today."

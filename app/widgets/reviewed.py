@@ -94,8 +94,8 @@ def _nothing_audited(report: PrecisionReport) -> None:
         "Nothing of the audit has been answered yet.",
         f"{words.many(report.n_reserve, 'document')} are reserved to measure, and nothing learns from them. "
         "Say of tags drawn at random whether they are right, a key each: about 50 give a first figure, 200 a "
-        "firm one. Or settle whole documents, which tells what is missing too. The recommended queue brings "
-        "some in between.",
+        "firm one. Or complete whole documents, which tells what is missing too. The recommended queue "
+        "brings some in between.",
     ):
         frame.audit_buttons(main=True, key="empty")
 

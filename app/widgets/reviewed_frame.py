@@ -42,7 +42,9 @@ KNOWN = 0.1
 _STEPS = tuple(range(0, 100, 5))
 """Probabilities, in percent, from which on tags may be counted: those that a promise is tried at."""
 _MOST_RUNS = 8
-_PARAMS = ("truth", "view", "system", "tags", "from", "label", "q", "only", "sort", "group")
+_OF_A_VIEW = ("q", "only", "sort", "group", "behind", "apart")
+"""What of the address belongs to one view, and goes with it."""
+_PARAMS = ("truth", "view", "system", "tags", "from", "label", *_OF_A_VIEW)
 """All that the address may hold."""
 
 
@@ -117,7 +119,7 @@ def truth(place: DeltaGenerator, status: Status) -> Truth:
 def _switch_truth() -> None:
     chosen = st.session_state["precision_truth"]
     state.PRECISION_LABEL.pop()
-    state.address(truth=chosen, view=None, label=None, q=None, only=None, sort=None)
+    state.address(truth=chosen, view=None, label=None, **dict.fromkeys(_OF_A_VIEW))
 
 
 def views(asked: Asked) -> None:
@@ -135,9 +137,7 @@ def views(asked: Asked) -> None:
 
 def show(view: View, *, label: str | None = None, **more: str | None) -> None:
     """Open a view; what it is asked of stays, what belonged to the one before goes."""
-    state.address(
-        truth="reviewed", view=view, label=label, **{**dict.fromkeys(("q", "only", "sort", "group")), **more}
-    )
+    state.address(truth="reviewed", view=view, label=label, **{**dict.fromkeys(_OF_A_VIEW), **more})
 
 
 def choices(workspace: Workspace, asked: Asked) -> None:
@@ -226,7 +226,7 @@ def known(row: Any) -> str:
     if row.status == "none" or not row.n:
         return "not enough reviews"
     if row.exact:
-        return "all reviewed"
+        return "all audited"
     half = float(row.known)
     for points in (0.05, KNOWN):
         if half <= points:
@@ -288,27 +288,15 @@ def how(text: str, *, key: str) -> None:
 
 
 def decisions_links(workspace: Workspace) -> None:
-    """Say how much of the audit the figures asked for rest on, and draw links to what was said in it.
+    """Draw links to what was said in the audit.
 
-    The links count nothing: the history holds what is ahead of the audit's order too, and what was said of
-    tags that are not measured.
+    They count nothing: the history holds what is ahead of the audit's order too, and what was said of tags
+    that are not measured.
     """
-    asked = Asked.of_address()
-    report = workspace.precision_report(asked.system, asked.cut)
-    if report is not None:
-        beside(rests_on(report))
     if workspace.decisions_page(policy=AUDIT_PAIR, standing=True, page_size=1).total:
         _decisions("Audit’s decisions on pairs", "pairs", through=AUDIT_PAIR)
     if workspace.decisions_page(policy="audit", action="complete", standing=True, page_size=1).total:
         _decisions("Audited documents in the history", "documents", through="audit", said="complete")
-
-
-def rests_on(report: PrecisionReport) -> str:
-    """Say what the figures of a report rest on, its sample."""
-    return (
-        f"{words.many(report.n_pairs, 'audited tag')}, and for recall "
-        f"{words.many(report.n_documents, 'settled document')}"
-    )
 
 
 def _decisions(name: str, key: str, **params: str) -> None:

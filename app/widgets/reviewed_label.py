@@ -20,7 +20,7 @@ from lmtx.workspace.precision_models import Answer, LabelErrors, Outcome, Precis
 OUTCOMES: dict[Outcome, tuple[str, str]] = {
     "wrong": ("Wrong", "Given, and a person says that it is wrong"),
     "right": ("Right", "Given, and a person says that it is right"),
-    "missed": ("Missed", "Wanted by a person, and not given; known of settled documents alone"),
+    "missed": ("Missed", "Wanted by a person, and not given; known of audited documents alone"),
 }
 PAGE_SIZE = 10
 _MOST_CONFUSED = 6

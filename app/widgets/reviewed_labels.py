@@ -18,7 +18,7 @@ Only: TypeAlias = Literal["all", "unknown", "below", "small"]
 Sort: TypeAlias = Literal["audited", "given", "wrong", "lowest", "highest", "widest", "needed", "name"]
 
 SMALL = 10
-"""Documents of the corpus up to which a label is small: better settled as a whole than sampled."""
+"""Documents of the corpus up to which a label is small: better answered in full than sampled."""
 # By precision: by the end of the interval that speaks against it, so that one lucky answer leads no list.
 SORTS: dict[Sort, tuple[str, list[str], list[bool]]] = {
     "audited": ("Most audited", ["n", "population"], [False, False]),

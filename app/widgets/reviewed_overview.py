@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import charts, services
 from app.widgets import downloads, layout, table, words
+from app.widgets import reviewed_behind as behind
 from app.widgets import reviewed_frame as frame
 from app.widgets.inert import escape, markdown, shorten
 from app.widgets.reviewed_frame import Asked
@@ -23,8 +24,9 @@ HOW = (
     "**Precision**: of the given tags the share that is right. The tagger's own probabilities of the whole "
     "reserve make its interval narrower, and would not make it wrong if they were off. **Mean over labels**: "
     "each label counts the same, however often it is given. **Recall**: of the labels that documents should "
-    "have, the share that is given; it comes from documents that were settled as a whole. Brackets hold 95 % "
-    "intervals, for one look; they pay for the draw of documents, whose tags are right or wrong together.\n\n"
+    "have, the share that is given; it comes from documents that were completed in the audit. Brackets hold "
+    "95 % intervals, for one look; they pay for the draw of documents, whose tags are right or wrong "
+    "together.\n\n"
     "**Not valid** where people's answers are wrong, where tags were put off because they were hard, or for "
     "a run that was chosen because this figure says it is better."
 )
@@ -39,7 +41,7 @@ HOW_PROMISE = (
 )
 FEW = "not enough reviews"
 _FIRM_DOCUMENTS = 20
-"""Settled documents from which the spread between them is known well enough."""
+"""Audited documents from which the spread between them is known well enough."""
 _FOREST = 16
 _WORST = 3
 _ROW = 33
@@ -52,6 +54,7 @@ def draw(workspace: Workspace, asked: Asked, report: PrecisionReport) -> None:
     _sentence(asked, report)
     _figures(report)
     _rests_on(workspace, report)
+    behind.of_report(workspace, report)
     _promise(workspace, asked, report)
     _worst(report)
     _groups(report)
@@ -127,13 +130,13 @@ def _share(found: Interval) -> str:
 def _of_recall(report: PrecisionReport) -> str:
     if report.recall.value is None:
         return f"{FEW} of whole documents"
-    by = f"by {words.many(report.n_documents, 'settled document')}"
+    by = f"by {words.many(report.n_documents, 'audited document')}"
     return by if report.n_documents >= _FIRM_DOCUMENTS else f"{by}, a first impression"
 
 
 def _rests_on(workspace: Workspace, report: PrecisionReport) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_rests"):
-        frame.beside("It rests on")
+        behind.toggles(report)
         frame.decisions_links(workspace)
         frame.how(HOW, key="overview")
         frame.audit_buttons(main=True, key="overview")

@@ -69,20 +69,22 @@ def _reliability(decided: Sequence[JudgedDecision]) -> None:
 def _calibration(workspace: Workspace, row: TeacherRow, n_decided: int) -> None:
     """Offer to fit where a reranker's yes begins."""
     missing = MIN_DECISIONS - n_decided
+    busy = jobs.panel(workspace, ["calibrate"], history=1)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Calibrate by decisions",
             key="calibrate",
-            disabled=missing > 0,
-            on_click=actions.calibrate,
-            args=(workspace, row.key),
+            disabled=missing > 0 or busy,
+            on_click=actions.start,
+            args=(workspace, "calibrate", {"teacher_key": row.key}),
             icon=":material/tune:",
         )
         layout.note(
             f"It orders labels, and can't know where yes begins: {words.many(missing, 'more decision')} on "
             "what it judged can tell."
             if missing > 0
-            else "Fits where its yes begins to the decisions. The model is not asked again."
+            else "Fits where its yes begins to the decisions. What was judged is judged anew from the scores "
+            "that were kept: the model is not asked again. It is the teacher in use then."
         )
 
 

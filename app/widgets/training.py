@@ -15,6 +15,42 @@ from lmtx.types import Run
 from lmtx.workspace import Status, Workspace
 
 METRICS = ("P@1", "P@5", "R@10")
+USUAL = "adapter"
+STUDENTS = {
+    USUAL: (
+        "Adapter",
+        "The usual one: a small layer on the workspace's encoder learns from verdicts and decisions.",
+    ),
+    "finetune": (
+        "Fine-tuned",
+        "The whole encoder learns from verdicts and decisions, and an adapter on top of it.",
+    ),
+    "official": (
+        "LMTX as published",
+        "The whole encoder learns as the paper's code has it (Zhang et al. 2025), to compare with.",
+    ),
+    "maclr": (
+        "MACLR",
+        "Learns from titles, texts and names of labels, without any verdict (Xiong et al. 2022), to compare "
+        "with; never put to use by itself.",
+    ),
+    "rts": (
+        "RTS",
+        "Learns from random parts of the texts and names of labels, without any verdict (Zhang et al. 2022), "
+        "to compare with; never put to use by itself.",
+    ),
+}
+"""Students that can be trained: name, and what they are."""
+TAKES = {
+    USUAL: "Takes seconds.",
+    "finetune": "Takes minutes; more with more documents. A graphics card is used where there is one.",
+    "official": "Takes minutes; more with more documents. A graphics card is used where there is one.",
+    "maclr": "Takes minutes.",
+    "rts": "Takes minutes.",
+}
+EPOCHS = {USUAL: 5, "finetune": 2}
+"""Usual passes of the students that can be told how many."""
+KINDS = {"cycle": "teach and train", "train": "train", "icxml": "ICXML"}
 
 
 def facts(workspace: Workspace, status: Status) -> None:
@@ -30,24 +66,66 @@ def facts(workspace: Workspace, status: Status) -> None:
     )
 
 
-def settings() -> dict[str, Any]:
-    """Draw the settings of the next training, folded away."""
+def settings(workspace: Workspace) -> dict[str, Any]:
+    """Draw which student is trained next, and its settings, folded away."""
+    kind = _student(workspace)
+    usual: dict[str, Any] = {"seed": 0}
+    if kind in EPOCHS:
+        usual = {"epochs": EPOCHS[kind], "decision_weight": 3.0, "seed": 0}
     with st.expander("Settings of the next training", icon=":material/tune:"), st.container(horizontal=True):
-        epochs = st.number_input("Passes over the pairs", 1, 50, 5, key="train_epochs", width=180)
-        weight = st.number_input(
-            "Weight of a decision",
-            1.0,
-            20.0,
-            3.0,
-            step=0.5,
-            key="train_weight",
-            width=180,
-            help="How much more a person's word counts than a teacher's.",
-        )
-        seed = st.number_input("Seed", 0, 10_000, 0, key="train_seed", width=120)
-    chosen = {"epochs": int(epochs), "decision_weight": float(weight), "seed": int(seed)}
-    usual = {"epochs": 5, "decision_weight": 3.0, "seed": 0}
-    return {name: value for name, value in chosen.items() if value != usual[name]}
+        chosen: dict[str, Any] = {}
+        if kind in EPOCHS:
+            chosen["epochs"] = int(
+                st.number_input(
+                    "Passes over the pairs", 1, 50, EPOCHS[kind], key=f"train_epochs_{kind}", width=180
+                )
+            )
+            chosen["decision_weight"] = float(
+                st.number_input(
+                    "Weight of a decision",
+                    1.0,
+                    20.0,
+                    3.0,
+                    step=0.5,
+                    key="train_weight",
+                    width=180,
+                    help="How much more a person's word counts than a teacher's.",
+                )
+            )
+        chosen["seed"] = int(st.number_input("Seed", 0, 10_000, 0, key="train_seed", width=120))
+    changed = {name: value for name, value in chosen.items() if value != usual[name]}
+    return changed if kind == USUAL else {"student": kind, **changed}
+
+
+def _student(workspace: Workspace) -> str:
+    """Draw the choice of the student, what it is and what it takes."""
+    kind = st.segmented_control(
+        "Student",
+        list(STUDENTS),
+        default=USUAL,
+        required=True,
+        format_func=lambda kind: STUDENTS[kind][0],
+        key="train_student",
+        persist_state="session",
+    )
+    chosen = str(kind)
+    layout.note(f"{STUDENTS[chosen][1]} {_takes(workspace, chosen)}")
+    return chosen
+
+
+def _takes(workspace: Workspace, kind: str) -> str:
+    """Say how long a training takes: as the last one of its kind did, else roughly."""
+    last = next((run for run in workspace.runs() if run.kind != "cycle" and _kind(run) == kind), None)
+    seconds = last.metrics.get("cpu_s") if last else None
+    if isinstance(seconds, int | float) and seconds > 0:
+        return f"The last one took {words.duration(max(1.0, float(seconds)))} of processor time."
+    return TAKES[kind]
+
+
+def _kind(run: Run) -> str:
+    """Return which student a run trained."""
+    usual = USUAL if run.kind in ("train", "cycle") else run.kind
+    return str(run.config.get("student_kind") or usual)
 
 
 def start(workspace: Workspace, params: dict[str, Any], *, main: bool = True) -> None:
@@ -105,6 +183,8 @@ def runs_table(workspace: Workspace, status: Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.promoted:
             layout.note("This run is in use.")
+        elif run.kind == "icxml":
+            layout.note("This run holds what a language model said of some documents, and can't be used.")
         else:
             st.button(
                 "Use this run",
@@ -135,12 +215,20 @@ def _all_runs(found: Sequence[Run], known: Mapping[str, Mapping[str, float]]) ->
     )
 
 
+def _called(run: Run) -> str:
+    """Name what a run did, and its student where it is not the usual one."""
+    kind = _kind(run)
+    student = STUDENTS[kind][0] if kind in STUDENTS and kind != USUAL else ""
+    done = KINDS.get(run.kind, "" if student else run.kind)
+    return ", ".join(x for x in (done, student) if x)
+
+
 def _row(number: int, run: Run, metrics: Mapping[str, float]) -> dict[str, Any]:
     return {
         "Run": number,
         "In use": "✓" if run.promoted else "",
         "When": words.ago(run.created),
-        "Kind": {"cycle": "teach and train", "train": "train"}.get(run.kind, run.kind),
+        "Kind": _called(run),
         **{name: table.rounded(metrics.get(name)) for name in METRICS},
         "Why": runs.why(run),
     }

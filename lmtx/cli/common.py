@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmtx.errors import InputError
 from lmtx.jobs import phase_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 System = Annotated[
     str, typer.Option(help="'tagger' (the promoted run), 'student', 'zero-shot', or the id of a run.")
 ]
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Setting of the training, e.g. epochs=5."),
+]
+
+
+def settings_of(option: list[str] | None) -> dict[str, Any]:
+    """Settings that were given as NAME=VALUE, values read as JSON where they are JSON."""
+    found: dict[str, Any] = {}
+    for item in option or []:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r}: expected NAME=VALUE, e.g. --set epochs=5.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 @dataclass

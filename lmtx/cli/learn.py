@@ -14,12 +14,14 @@ import typer
 from lmtx.cli.common import (
     ConsoleProgress,
     Json,
+    Set,
     System,
     answer,
     fields,
     index_in_step,
     jsonable,
     open_workspace,
+    settings_of,
     table,
 )
 from lmtx.errors import InputError
@@ -42,6 +44,14 @@ ByGroup = Annotated[
     typer.Option("--by-group", help="With --promised: by the promise of each label's group, none without."),
 ]
 
+Student = Annotated[
+    Literal["adapter", "finetune", "official", "maclr", "rts"],
+    typer.Option(
+        help="'adapter': a layer on the frozen encoder, seconds. 'finetune': the whole encoder, minutes. "
+        "'official': that by the published procedure. 'maclr', 'rts': from texts and label names alone."
+    ),
+]
+
 _BATCH = 256
 
 
@@ -52,24 +62,12 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    context: typer.Context,
-    option: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Training setting, e.g. epochs=5.")
-    ] = None,
-    as_json: Json = False,
+    context: typer.Context, student: Student = "adapter", option: Set = None, as_json: Json = False
 ) -> None:
-    """Train student and tagger on judgments and decisions."""
-    config: dict[str, Any] = {}
-    for item in option or []:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise InputError(f"--set {item!r}: expected NAME=VALUE, e.g. --set epochs=5.")
-        try:
-            config[name] = json.loads(value)
-        except ValueError:
-            config[name] = value
+    """Train student and tagger on judgments and decisions; started again, a long training goes on."""
+    config = settings_of(option)
     with open_workspace(context) as workspace, ConsoleProgress(context) as progress:
-        run = workspace.train(progress, **config)
+        run = workspace.train(progress, student, **config)
         index_in_step(workspace, progress)
         progress.end()
         answer(run, as_json, lambda: _run_text(run))

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lmtx.cli import data, elsewhere, learn, measure, review, serve, teach
+from lmtx.cli import baseline, compare, data, elsewhere, learn, measure, review, serve, teach
 from lmtx.cli.common import Options
 from lmtx.errors import InputError, JobCancelled, LmtxError
 
@@ -29,7 +29,9 @@ data.register(app)
 teach.register(app)
 elsewhere.register(app)
 learn.register(app)
+baseline.register(app)
 measure.register(app)
+compare.register(app)
 review.register(app)
 serve.register(app)
 

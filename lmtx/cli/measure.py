@@ -162,7 +162,7 @@ def _report_text(report: PrecisionReport) -> str:
     cut = _cut_text(report.cut.k, report.cut.threshold)
     of = f"Reviewed, {report.system} ({report.run_id or 'nothing learned'}), {cut}"
     lines = [
-        f"{of}. {report.n_pairs} audited tags count; {report.n_documents} documents are settled as a whole."
+        f"{of}. {report.n_pairs} audited tags count; {report.n_documents} documents are audited as a whole."
     ]
     if report.precision.value is None:
         lines.append("Not enough reviews for any figure. Audit pairs or documents on the page Review.")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lmtx.cli.common import ConsoleProgress, Json, answer, fields, index_in_step, open_workspace, table
+from lmtx.cli.common import (
+    ConsoleProgress,
+    Json,
+    Set,
+    answer,
+    fields,
+    index_in_step,
+    open_workspace,
+    settings_of,
+    table,
+)
 from lmtx.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +43,13 @@ Dollars = Annotated[
 ]
 Minutes = Annotated[
     float | None, typer.Option("--budget-minutes", min=0, help="Ask about nothing new after so long.")
+]
+Student = Annotated[
+    Literal["adapter", "finetune", "official"],
+    typer.Option(
+        help="'adapter': a layer on the frozen encoder. 'finetune': rounds with an adapter, then the whole "
+        "encoder. 'official': the published procedure, every round trains the encoder anew."
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked, and what it takes.")]
 
@@ -152,6 +169,8 @@ def cycle(
     tokens: Tokens = None,
     dollars: Dollars = None,
     minutes: Minutes = None,
+    student: Student = "adapter",
+    option: Set = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -165,7 +184,16 @@ def cycle(
             answer(preview, as_json, lambda: what_it_takes(preview))
             return
         budget = budget_of(pairs, tokens, dollars, minutes)
-        report = workspace.cycle(spec, rounds, limit_docs, seed, progress, budget=budget)
+        report = workspace.cycle(
+            spec,
+            rounds,
+            limit_docs,
+            seed,
+            progress,
+            budget=budget,
+            student=student,
+            **settings_of(option),
+        )
         index_in_step(workspace, progress)
         progress.end()
         answer(report, as_json, lambda: fields(report))

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmtx.encoder import EmbeddingCache, SentenceEncoder
+from lmtx.errors import InputError
 from lmtx.journal import Journal
 from lmtx.student import AdapterConfig
-from lmtx.tagger import HeldOut, Tagger, TeacherKind, TrainingInputs
+from lmtx.tagger import HeldOut, OwnEncoder, Tagger, TeacherKind, TrainingInputs
 from lmtx.types import CorpusView, Document, FloatArray, IntArray, Label, Pairs, unit_hash
 
 EVIDENCE = "evidence"
@@ -43,6 +45,10 @@ class CycleInputs:
         Torch threads of the training; None leaves torch's setting.
     beside : callable
         Called with a tagger and its folder before the run is recorded: writes what else belongs there.
+    encoder : callable or None
+        The encoder itself, for students that get one of their own; None where there is none.
+    cache : EmbeddingCache or None
+        Where vectors of such a student are kept.
     """
 
     journal: Journal
@@ -54,6 +60,22 @@ class CycleInputs:
     top_k: int = 10
     threads: int | None = None
     beside: Callable[[Tagger, Path], None] = lambda tagger, folder: None
+    encoder: Callable[[], SentenceEncoder] | None = None
+    cache: EmbeddingCache | None = None
+
+    def own_encoder(self) -> SentenceEncoder:
+        """Return the encoder to train a copy of.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        if self.encoder is None:
+            raise InputError(
+                "There is no encoder here to train a copy of. Train a student of kind 'adapter'."
+            )
+        return self.encoder()
 
     def student_config(self, **changes: object) -> AdapterConfig:
         """Return the student's configuration with this seed and these threads, and other values changed."""
@@ -81,6 +103,8 @@ class Training:
     teacher : {"teacher", "evidence", "none"}
     n_decisions : int
         Pairs whose state a person decided.
+    probability : float32 (n_pairs,)
+        P(yes) by the teacher where it gave one and nobody decided, else the target.
     """
 
     view: CorpusView
@@ -91,6 +115,7 @@ class Training:
     held_out_pairs: Pairs
     teacher: TeacherKind
     n_decisions: int
+    probability: FloatArray
 
     @property
     def n_yes(self) -> int:
@@ -123,7 +148,9 @@ class Training:
         """Training documents."""
         return [self.view.documents[int(i)] for i in self.rows]
 
-    def inputs(self, source: CycleInputs, config: AdapterConfig) -> TrainingInputs:
+    def inputs(
+        self, source: CycleInputs, config: AdapterConfig, own_encoder: OwnEncoder | None = None
+    ) -> TrainingInputs:
         """Return what `Tagger.fit` reads, vectors fetched."""
         documents = self.documents()
         held = [self.view.documents[int(i)] for i in self.held_out_rows]
@@ -141,6 +168,7 @@ class Training:
             teacher=self.teacher,
             held_out=held_out,
             student_config=config,
+            own_encoder=own_encoder,
             encoder_key=source.encoder_key,
             seed=source.seed,
         )
@@ -232,6 +260,9 @@ def training_set(
     held_position = np.full(n_docs, -1, dtype=np.int32)
     held_position[held_rows] = np.arange(len(held_rows), dtype=np.int32)
 
+    given = frame["probability"].to_numpy(dtype=np.float64)
+    probability = np.where(decided | np.isnan(given), target, given).astype(np.float32)
+
     def pairs(keep: NDArray[np.bool_], place: IntArray) -> Pairs:
         return Pairs(
             place[document[keep]],
@@ -253,6 +284,7 @@ def training_set(
         held_out_pairs=pairs(held, held_position),
         teacher=kind,
         n_decisions=int((in_train & decided).sum()),
+        probability=probability[in_train],
     )
 
 

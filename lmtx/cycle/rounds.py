@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +23,16 @@ from lmtx.cycle.data import (
     training_set,
 )
 from lmtx.cycle.held_out import MIN_DOCUMENTS, improved, judged_quality
+from lmtx.cycle.own_encoder import fine_tuned, forget, identity_of, work_folder
 from lmtx.cycle.reports import CyclePreview, CycleReport, RoundReport, Spent
-from lmtx.cycle.training import finish, fit, promoted_tagger
+from lmtx.cycle.training import check_wanted, finish, fit, promoted_tagger, student_configs
+from lmtx.encoder import label_text
 from lmtx.errors import InputError, NothingToDoError
 from lmtx.quality import standard_error
 from lmtx.shortlist import dense_topk, first_distinct, union
-from lmtx.student import Adapter
-from lmtx.tagger import HeldOut, Tagger
+from lmtx.student import Adapter, AdapterConfig, FinetuneConfig, StudentKind, Tower
+from lmtx.student.kinds import WITHOUT_VERDICTS, check_kind
+from lmtx.tagger import HeldOut, OwnEncoder, Tagger
 from lmtx.teacher import (
     NO_BUDGET,
     Budget,
@@ -52,6 +57,19 @@ from lmtx.types import (
 _POOL = 5  # labels of each compared system that are judged on held-out documents
 _STEPS = 100  # progress units of a round
 _ASK_SHARE = 0.85  # of what is left of a budget; the rest is for held-out documents
+EARLY = (0.25, 0.5)
+"""Shares of the first round's documents after which a student is trained for the rest of them.
+
+Its candidates then need no second reading: over four rounds the documents are read a sixth less often, and
+test P@1 rises by about a point on debtags and congress (`benchmarks/teacher_cost.py`).
+"""
+
+MIN_EARLY = 100
+"""Fewest documents that a first student is trained on; with less there is none."""
+
+LONG_TEXT = 1_400
+"""Characters (some 340 tokens) from which a text is not read again for one question alone."""
+
 _LONGEST = 200  # labels among which the one with most tokens is looked for
 
 
@@ -66,16 +84,19 @@ def run_cycle(
     patience: int = 2,
     note: str = "",
     budget: Budget = NO_BUDGET,
-    min_open: int = 1,
+    min_open: int | None = None,
     active: float | None = None,
+    kind: str = "adapter",
+    finetune_every_round: bool = False,
     **student: object,
 ) -> CycleReport:
     """Run rounds of judging and training, then train a tagger and promote it unless the gate says no.
 
     A round asks the teacher about up to `top_k` labels of each document, half of them from
-    BM25, the rest from the newest student (in the first round without one: from the fused zero-shot
-    ranking), and only about pairs that it has not judged before. All committed judgments stay: a
-    cycle that was killed or cancelled and is started again asks none of them twice.
+    BM25, the rest from the newest student, and only about pairs that it has not judged before. In the first
+    round without a student the first quarter of the documents is asked about by the fused zero-shot ranking,
+    and a student trained on it (and another one at half) ranks for the rest (`EARLY`). All committed
+    judgments stay: a cycle that was killed or cancelled and is started again asks none of them twice.
 
     With the evidence teacher there is one round and no stop rule, and the gate compares nothing.
 
@@ -99,15 +120,21 @@ def run_cycle(
         Kept with the run.
     budget : Budget
         Where judging ends; what was answered until then is trained on.
-    min_open : int
-        From the second round on, documents with fewer new candidates than this wait: see `judge`. With 2
-        a text is read a quarter less often in all, and the held-out quality falls by one or two points,
-        beyond its standard error: so 1 by default (`benchmarks/teacher_cost.py`).
+    min_open : int, optional
+        From the second round on, documents with fewer new candidates than this wait: see `judge`. None: a
+        long text (`LONG_TEXT`) waits until it has two. With 2 for all, a text is read a third less often, and
+        quality falls by about a point (`benchmarks/teacher_cost.py`).
     active : float, optional
         Ask about this share of each round's pairs only, those first about which BM25 and the student
         disagree or the student is unsure: see `Active`. Off by default, see `benchmarks/active_judging.py`.
+    kind : str
+        Kind of student, see `lmtx.student.KINDS`. "finetune": the rounds rank with an adapter, which takes
+        seconds, and the encoder is trained at the end. "official": every round trains the encoder anew from
+        the pretrained one, and shortlists by it alone.
+    finetune_every_round : bool
+        Train the encoder of a student of kind "finetune" in every round.
     **student
-        Fields of `AdapterConfig` to change.
+        Settings of that kind to change.
 
     Returns
     -------
@@ -116,13 +143,20 @@ def run_cycle(
     Raises
     ------
     InputError
-        If `rounds`, `patience` or `min_open` is below 1, or `active` is no share.
+        If `rounds`, `patience` or `min_open` is below 1, `active` is no share, or the kind of student learns
+        from no verdicts.
     NothingToDoError
         If there are no labels or no training documents, or the teacher wants nothing at all.
     """
-    if rounds < 1 or patience < 1 or min_open < 1:
+    if rounds < 1 or patience < 1 or (min_open is not None and min_open < 1):
         raise InputError(
             f"rounds is {rounds}, patience {patience}, min_open {min_open}; expected 1 or more of each."
+        )
+    chosen = check_kind(kind)
+    if chosen in WITHOUT_VERDICTS:
+        raise InputError(
+            f"A student of kind {kind!r} learns from no verdicts, so it needs no rounds. "
+            f"Train it with `lmtx train --student {kind}`."
         )
     start = time.process_time()
     if seed is not None:
@@ -135,13 +169,15 @@ def run_cycle(
     _check(view)
     inputs = replace(inputs, document_vectors=KeptVectors(inputs))
     rows = seeded_rows(view, inputs.seed, limit_docs)
-    cycle = _Cycle(inputs, teacher, view, rows, progress, total, budget, min_open, active)
+    config, tuned = student_configs(inputs, chosen, student)
+    in_rounds = tuned if chosen == "official" or finetune_every_round else None
+    cycle = _Cycle(inputs, teacher, view, rows, progress, total, budget, min_open, active, chosen, in_rounds)
     if not len(cycle.train_rows):
         raise NothingToDoError("No document is there to train on. Import documents of the split 'train'.")
-    config = inputs.student_config(**student)
     asked_for = [teacher.key, rounds, patience, limit_docs, inputs.top_k, asdict(config), inputs.encoder_key]
-    asked_for += [min_open] if min_open > 1 else []
+    asked_for += [f"min_open {min_open}"]
     asked_for += [f"active {active}"] if active is not None else []
+    asked_for += [chosen, asdict(tuned), finetune_every_round] if tuned is not None else []
     cycle.begun_before(asked_for)
     known = {t.key for t in inputs.journal.teachers() if t.spec}
     if teacher.key not in known:
@@ -157,9 +193,9 @@ def run_cycle(
         cpu = time.process_time()
         cycle.round = number
         before = cycle.spent
-        report = cycle.ask()
+        report = cycle.ask(config)
         training = training_set(inputs.journal, view, config.decision_weight, cycle.until)
-        cycle.train(training, config.decision_weight, student)
+        cycle.train(training, config)
         quality: NDArray[np.float64] | None = None
         zero: float | None = None
         n_held_out = 0
@@ -197,12 +233,14 @@ def run_cycle(
     cycle.tell(0.0, "Training the tagger")
     head = inputs.journal.head_seq()
     training = training_set(inputs.journal, view, config.decision_weight)
+    encoder = None if tuned is None else cycle.own_encoder(training, tuned, (0.0, 0.5))
     tagger, ready = fit(
         inputs,
         training,
         config,
-        cycle.student_of(training),
-        lambda done, of, message: cycle.tell(0.6 * done / of, message),
+        cycle.student_of(training) if encoder is None else None,
+        lambda done, of, message: cycle.tell(0.5 + 0.1 * done / of if tuned else 0.6 * done / of, message),
+        encoder,
     )
     n_last = 0
     if not own and len(cycle.held_out_rows):
@@ -227,7 +265,8 @@ def run_cycle(
             "min_open": min_open,
             "active": active,
             "seed": inputs.seed,
-            "student": asdict(config),
+            "student": asdict(tuned or config),
+            "student_kind": chosen,
         },
         metrics={
             "rounds": [asdict(r) for r in reports],
@@ -292,9 +331,12 @@ class _Cycle:
         progress: Progress,
         total: int,
         budget: Budget = NO_BUDGET,
-        min_open: int = 1,
+        min_open: int | None = None,
         active: float | None = None,
+        kind: StudentKind = "adapter",
+        tuned: FinetuneConfig | None = None,
     ) -> None:
+        self._kind, self._tuned = kind, tuned  # `tuned`: every round trains an encoder
         self._budget, self._min_open = budget, min_open
         self._active = None if active is None else Active(active, len(view.labels))
         self.spent = Spent()
@@ -312,6 +354,10 @@ class _Cycle:
             view.labels, self.label_vectors, self.doc_vectors, self.texts, inputs.encoder_key
         )
         self.student: Adapter | None = None
+        # The student's own encoder and its vectors of the labels; None where it reads the workspace's.
+        self._tower: Tower | None = None
+        self._tower_labels: FloatArray | None = None
+        self._works: dict[str, tuple[Path, OwnEncoder]] = {}
         self._trained_on = ""
         self._scored: IntArray | None = None
         self._began: Began | None = None
@@ -319,15 +365,19 @@ class _Cycle:
             None if len(self.texts) == 0 else self.zero_shot.lexical.topk(self.texts, inputs.top_k)
         )
         in_use = promoted_tagger(inputs)
-        if in_use is not None and in_use.student is not None:
-            self.student = in_use.student
+        if in_use is not None and in_use.student is not None and kind != "official":
+            self.student, self._tower = in_use.student, in_use.tower
+            if in_use.tower is not None:
+                self._tower_labels = in_use.tower.vectors([label_text(x) for x in view.labels], role="label")
 
     def begun_before(self, asked_for: Sequence[object]) -> None:
         """Note that this cycle begins, or find where it began before it was killed."""
         self._began = Began.noted(self.inputs, asked_for)
 
     def ended(self) -> None:
-        """Forget where it began."""
+        """Forget where it began, and what only its encoders needed."""
+        for work, _ in self._works.values():
+            forget(work)
         if self._began is not None:
             self._began.forget()
 
@@ -342,16 +392,60 @@ class _Cycle:
         shown = f"Round {self.round}: {message}" if self.round * _STEPS < self.total else message
         self.progress(done, self.total, shown)
 
-    def ask(self) -> JudgeReport:
+    def ask(self, config: AdapterConfig) -> JudgeReport:
         """Judge the shortlists of this round."""
         self.tell(0.0, "Choosing candidate labels")
         # What held-out documents are asked about chooses weights and stops the cycle: some is left for it.
         share = _ASK_SHARE if len(self.held_out_rows) and self.teacher.spec != EVIDENCE else 1.0
-        return self._judge(self._candidates(), self.train_rows, share, self._min_open, (0.05, 0.45))
+        budget, report = self._budget.share(share), None
+        ends = [*self._early(), len(self.train_rows)]
+        for number, (first, end) in enumerate(pairwise([0, *ends])):
+            if number:
+                self._train_early(self.train_rows[:first], config)
+            steps = (0.05 + 0.45 * first / end, 0.45 * (end - first) / len(self.train_rows))
+            rows = slice(first, end)
+            part, budget = self._judge(
+                self._candidates()[rows], self.train_rows[rows], budget, self._waits, steps
+            )
+            report = part if report is None else report + part
+            if part.stopped:
+                break
+        assert report is not None
+        return report
+
+    def _early(self) -> list[int]:
+        """Return the numbers of documents after which the first round trains a student for the rest."""
+        usual = self._tuned is None and self._active is None and self.teacher.spec != EVIDENCE
+        if self.round > 1 or self.student is not None or not usual:
+            return []
+        return [n for share in EARLY if (n := int(share * len(self.train_rows))) >= MIN_EARLY]
+
+    def _train_early(self, rows: IntArray, config: AdapterConfig) -> None:
+        """Train a student on these documents alone, also where a killed cycle had judged more of them."""
+        training = training_set(self.inputs.journal, self.view, config.decision_weight, self.until)
+        kept = np.isin(training.rows[training.pairs.document_idx], rows)
+        p = training.pairs
+        pairs = Pairs(p.document_idx[kept], p.label_idx[kept], p.target[kept], p.weight[kept])
+        if (pairs.target > 0.5).any():
+            self.train(replace(training, pairs=pairs, probability=training.probability[kept]), config)
+
+    def _waits(self, document: Document) -> int:
+        """Return how many open pairs a document needs to be read again."""
+        if self.round == 1:
+            return 1
+        if self._min_open is not None:
+            return self._min_open
+        return 2 if len(document.full_text) >= LONG_TEXT else 1
 
     def _judge(
-        self, shortlist: IntArray, rows: IntArray, share: float, min_open: int, steps: tuple[float, float]
-    ) -> JudgeReport:
+        self,
+        shortlist: IntArray,
+        rows: IntArray,
+        budget: Budget,
+        min_open: Callable[[Document], int],
+        steps: tuple[float, float],
+    ) -> tuple[JudgeReport, Budget]:
+        """Judge; returns what was said, and what is left of this budget."""
         began, (first, length) = time.monotonic(), steps
         report = judge(
             self.inputs.journal,
@@ -361,13 +455,14 @@ class _Cycle:
             rows,
             round=self.round,
             progress=lambda done, of, message: self.tell(first + length * done / max(1, of), message),
-            budget=self._budget.share(share),
-            min_open=min_open if self.round > 1 else 1,
+            budget=budget,
+            min_open=min_open,
         )
-        self._budget = self._budget.less(report, (time.monotonic() - began) / 60)
+        minutes = (time.monotonic() - began) / 60
+        self._budget = self._budget.less(report, minutes)
         self.spent = self.spent.plus(report)
         self.out_of, self.problem = report.stopped or self.out_of, report.problem or self.problem
-        return report
+        return report, budget.less(report, minutes)
 
     def preview(self, rounds: int) -> CyclePreview:
         """Say what the rounds would ask; see `preview_cycle`."""
@@ -404,7 +499,7 @@ class _Cycle:
         if student is None:
             cosine = pair_cosines(self.doc_vectors, self.label_vectors, shortlist)
         else:
-            documents = student.project_documents(self.doc_vectors)
+            documents = self._student_documents(student)
             cosine = pair_cosines(documents, self._student_labels(student), shortlist)
         lexical = pair_lexical(self.zero_shot.lexical, self.texts, shortlist)
         return self._active.choose(shortlist, usefulness(shortlist, lexical, cosine, student is not None))
@@ -413,30 +508,70 @@ class _Cycle:
         k = self.inputs.top_k
         # The evidence teacher says yes to the best of this ranking; other candidates it would only decline.
         own = self.teacher.spec == EVIDENCE
+        if self._kind == "official" and not own:  # as published: the nearest labels, and nothing else
+            if self.student is None:
+                return dense_topk(self.doc_vectors, self.label_vectors, k).label_idx
+            documents = self._student_documents(self.student)
+            return dense_topk(documents, self._student_labels(self.student), k).label_idx
         if own or self.student is None or self._lexical_best is None:
             return self.zero_shot.predict(self.doc_vectors, self.texts, k).label_idx
         labels = self._student_labels(self.student)
-        documents = self.student.project_documents(self.doc_vectors)
+        documents = self._student_documents(self.student)
         # No hub correction here: what a trained student prefers everywhere are the labels that
         # were wanted most often, and correcting for them loses them.
         dense = dense_topk(documents, labels, k)
         return union(self._lexical_best, dense, k)
 
-    def _student_labels(self, student: Adapter) -> FloatArray:
-        return student.project_labels(self.label_vectors, student.rows_of([x.id for x in self.view.labels]))
+    def _student_documents(self, student: Adapter) -> FloatArray:
+        own = self.doc_vectors if self._tower is None else self._tower.vectors(self.texts)
+        return student.project_documents(own)
 
-    def train(self, training: Training, decision_weight: float, changes: dict[str, object]) -> None:
+    def _student_labels(self, student: Adapter) -> FloatArray:
+        names = self.label_vectors if self._tower_labels is None else self._tower_labels
+        return student.project_labels(names, student.rows_of([x.id for x in self.view.labels]))
+
+    def train(self, training: Training, config: AdapterConfig) -> None:
         """Train the round's student, from zero."""
+        documents, labels = training.documents(), self.label_vectors
+        ids = [x.id for x in self.view.labels]
+        self._tower, self._tower_labels = None, None
+        if self._tuned is None:
+            vectors, key, first = self.inputs.document_vectors(documents), self.inputs.encoder_key, 0.5
+        else:
+            own = self.own_encoder(training, self._tuned, (0.5, 0.3))
+            self._tower, self._tower_labels = own.tower, own.label_vectors
+            vectors, labels, key, first = own.doc_vectors, own.label_vectors, own.tower.key, 0.8
+            if not own.adapter_on_top:
+                self.student = Adapter.identity(ids, labels.shape[1], key)
+                return
         self.student = Adapter.fit(
-            self.inputs.document_vectors(training.documents()),
-            self.label_vectors,
+            vectors,
+            labels,
             training.pairs,
-            config=self.inputs.student_config(**{**changes, "decision_weight": decision_weight}),
-            progress=lambda done, of, message: self.tell(0.5 + 0.35 * done / of, message),
-            label_ids=[x.id for x in self.view.labels],
-            encoder_key=self.inputs.encoder_key,
+            config=config,
+            progress=lambda done, of, message: self.tell(first + (0.85 - first) * done / of, message),
+            label_ids=ids,
+            encoder_key=key,
         )
-        self._trained_on = training.fingerprint_of_pairs()
+        self._trained_on = training.fingerprint_of_pairs() if self._tuned is None else ""
+
+    def own_encoder(
+        self, training: Training, tuned: FinetuneConfig, steps: tuple[float, float]
+    ) -> OwnEncoder:
+        """Train an encoder on a training set, from the pretrained one; the last one if it saw the same."""
+        check_wanted(training)
+        work = work_folder(self.inputs, self._kind, *identity_of(training, tuned))
+        if work.name not in self._works:
+            first, length = steps
+            encoder = fine_tuned(
+                self.inputs,
+                training,
+                tuned,
+                work,
+                lambda done, of, message: self.tell(first + length * done / of, message),
+            )
+            self._works[work.name] = work, encoder
+        return self._works[work.name][1]
 
     def student_of(self, training: Training) -> Adapter | None:
         """Return the last student, if nothing it would be trained on has changed since."""
@@ -444,7 +579,13 @@ class _Cycle:
 
     def student_tagger(self) -> Tagger:
         """Return the student alone, as something that ranks."""
-        return replace(self.zero_shot, student=self.student, weights={"student": 1.0})
+        return replace(
+            self.zero_shot,
+            student=self.student,
+            tower=self._tower,
+            tower_labels=self._tower_labels,
+            weights={"student": 1.0},
+        )
 
     def score(self, tagger: Tagger) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
         """Pairs judged for it, and the quality of a tagger and of zero-shot on held-out documents."""
@@ -464,7 +605,9 @@ class _Cycle:
             column = np.array([self.view.label_idx.get(x, -1) for x in tagger.label_ids] + [-1], np.int32)
             ranked.append(column[tagger.predict(vectors, texts, _POOL).label_idx])
         pool = first_distinct(np.concatenate(ranked, axis=1), _POOL * len(taggers))
-        return self._judge(pool, self.held_out_rows, 1.0, 1, (0.85, 0.1)).n_judged
+        steps = (0.85, 0.1)
+        report, _ = self._judge(pool, self.held_out_rows, self._budget, lambda document: 1, steps)
+        return report.n_judged
 
     def held_out(self) -> HeldOut | None:
         """Held-out documents of this cycle with what was said of them so far, the same in every round.

@@ -6,44 +6,61 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from itertools import takewhile
 from pathlib import Path
 
+from lmtx.baselines import train_documents
 from lmtx.cycle import left_out
 from lmtx.cycle.changes import compare
 from lmtx.cycle.completed import Completed, quality_on
 from lmtx.cycle.data import CycleInputs, Training, training_set
 from lmtx.cycle.gate import MIN_COMMON, Before, Gate, gate
+from lmtx.cycle.own_encoder import fine_tuned, forget, identity_of, pretrained, within, work_folder
 from lmtx.errors import NothingToDoError, StorageError
-from lmtx.student import Adapter, AdapterConfig
-from lmtx.tagger import FIXED_WEIGHTS, HeldOut, Tagger, TrainingInputs
+from lmtx.student import Adapter, AdapterConfig, FinetuneConfig, StudentKind
+from lmtx.student.kinds import WITHOUT_VERDICTS, check_kind, check_settings, finetune_config
+from lmtx.tagger import FIXED_WEIGHTS, HeldOut, OwnEncoder, Tagger, TrainingInputs
 from lmtx.types import Progress, Run, no_progress, now
 
 RECENT = 5
 """Promoted runs that a new one is compared with, so that many small losses do not add up."""
 
+HUB_DOCUMENTS = 4_000
+"""Documents over which the ranking of a baseline measures hubs and word frequencies at most."""
+
+TO_COMPARE = "Not put in use: it reads no verdicts, and is there to compare with. You may promote it by hand."
+
 _log = logging.getLogger(__name__)
 
 
 def train_once(
-    inputs: CycleInputs, progress: Progress = no_progress, *, note: str = "", **student: object
+    inputs: CycleInputs,
+    progress: Progress = no_progress,
+    *,
+    note: str = "",
+    kind: str = "adapter",
+    **settings: object,
 ) -> Run:
     """Train student and tagger on what the journal holds, and promote the run unless the gate says no.
 
     Nothing is judged: the gate compares on completed documents by cross-validation, or on the held-out
-    verdicts there are.
+    verdicts there are. A student of kind "maclr" or "rts" reads no verdicts and tags alone; such a run is
+    there to be compared with, and never promoted by itself.
 
     Parameters
     ----------
     inputs : CycleInputs
     progress : callable
-        Called with (done, total, message); may raise `JobCancelled`, then nothing is written.
+        Called with (done, total, message); may raise `JobCancelled`: then no run is written, and a student
+        with an encoder of its own goes on from its last checkpoint when the same training is asked for.
     note : str
         Kept with the run.
-    **student
-        Fields of `AdapterConfig` to change.
+    kind : str
+        One of `lmtx.student.KINDS`.
+    **settings
+        Settings of that kind to change: fields of `AdapterConfig`, of `FinetuneConfig`, or of the baseline.
 
     Returns
     -------
@@ -52,27 +69,100 @@ def train_once(
 
     Raises
     ------
+    InputError
+        If there is no such kind, or a setting can't be used.
     NothingToDoError
         If nothing was judged, decided or completed yet.
     """
+    chosen = check_kind(kind)
+    if chosen in WITHOUT_VERDICTS:
+        return _train_without_verdicts(inputs, chosen, settings, progress, note)
     start = time.process_time()
-    config = inputs.student_config(**student)
+    config, tuned = student_configs(inputs, chosen, settings)
     progress(0, 6, "Reading the journal")
     head = inputs.journal.head_seq()  # before anything is read: what comes in meanwhile is new to the run
     view = inputs.journal.corpus()
     training = training_set(inputs.journal, view, config.decision_weight)
-    tagger, ready = fit(inputs, training, config, None, lambda done, _, message: progress(done, 6, message))
-    return finish(
+
+    def finished(own: OwnEncoder | None, progress: Progress) -> Run:
+        tagger, ready = fit(
+            inputs, training, config, None, lambda done, _, message: progress(done, 6, message), own
+        )
+        return finish(
+            inputs,
+            training,
+            tagger,
+            ready,
+            kind="train" if chosen == "adapter" else chosen,
+            config={"student": asdict(tuned or config), "student_kind": chosen, "seed": inputs.seed},
+            metrics={"decision_seq": head, "cpu_s": round(time.process_time() - start, 2)},
+            note=note,
+            progress=lambda message: progress(5, 6, message),
+        )
+
+    if tuned is None:
+        return finished(None, progress)
+    check_wanted(training)
+    work = work_folder(inputs, chosen, *identity_of(training, tuned))
+    own = fine_tuned(inputs, training, tuned, work, within(progress, 1, 85))
+    run = finished(own, within(progress, 85, 100))
+    forget(work)
+    return run
+
+
+def student_configs(
+    inputs: CycleInputs, kind: StudentKind, settings: Mapping[str, object]
+) -> tuple[AdapterConfig, FinetuneConfig | None]:
+    """Return how the adapter is trained, and how the encoder is, if it is.
+
+    Raises
+    ------
+    InputError
+        If there is no such setting, or its value can't be used.
+    """
+    if kind != "adapter":
+        tuned = finetune_config(kind, inputs.seed, inputs.threads, **settings)
+        return inputs.student_config(decision_weight=tuned.decision_weight), tuned
+    check_settings(kind, settings)
+    return inputs.student_config(**settings), None
+
+
+def _train_without_verdicts(
+    inputs: CycleInputs, kind: StudentKind, settings: dict[str, object], progress: Progress, note: str
+) -> Run:
+    """Train a baseline that reads texts and label names alone; its student is all that tags."""
+    start = time.process_time()
+    progress(0, 100, "Reading the corpus")
+    head = inputs.journal.head_seq()
+    view = inputs.journal.corpus()
+    identity = [d.hash for d in train_documents(view)], [x.hash for x in view.labels], settings, inputs.seed
+    work = work_folder(inputs, kind, *identity)
+    own = pretrained(inputs, view, kind, settings, work, within(progress, 0, 95))
+    documents = train_documents(view)[:HUB_DOCUMENTS]
+    vectors, label_vectors = inputs.document_vectors(documents), inputs.label_vectors(view.labels)
+    texts = [d.full_text for d in documents]
+    ids = [x.id for x in view.labels]
+    tagger = replace(
+        Tagger.zero_shot(view.labels, label_vectors, vectors, texts, inputs.encoder_key),
+        student=Adapter.identity(ids, own.label_vectors.shape[1], own.tower.key),
+        tower=own.tower,
+        tower_labels=own.label_vectors,
+        weights={"student": 1.0},
+        basis="The student alone: it has learned from texts and label names.",
+    )
+    run = finish(
         inputs,
-        training,
+        training_set(inputs.journal, view),
         tagger,
-        ready,
-        kind="train",
-        config={"student": asdict(config), "seed": inputs.seed},
+        None,
+        kind=kind,
+        config={"student": dict(settings), "student_kind": kind, "seed": inputs.seed},
         metrics={"decision_seq": head, "cpu_s": round(time.process_time() - start, 2)},
         note=note,
-        progress=lambda message: progress(5, 6, message),
+        progress=lambda message: progress(98, 100, message),
     )
+    forget(work)
+    return run
 
 
 def fit(
@@ -81,6 +171,7 @@ def fit(
     config: AdapterConfig,
     student: Adapter | None,
     progress: Progress = no_progress,
+    own_encoder: OwnEncoder | None = None,
 ) -> tuple[Tagger, TrainingInputs]:
     """Fit a tagger on a training set, with a student trained on it already or here.
 
@@ -89,15 +180,20 @@ def fit(
     NothingToDoError
         If there is no wanted pair.
     """
+    check_wanted(training)
+    ready = training.inputs(inputs, config, own_encoder)
+    if student is not None:
+        ready = replace(ready, student=student)
+    return Tagger.fit(ready, progress), ready
+
+
+def check_wanted(training: Training) -> None:
+    """Raise `NothingToDoError` where there is no wanted pair."""
     if not training.n_yes and not any(len(x) for x in training.completed.values()):
         raise NothingToDoError(
             f"Nothing to train on: {len(training.pairs)} judged pairs, none of them wanted. "
             "Let a teacher judge some documents (`lmtx teach`), or review some."
         )
-    ready = training.inputs(inputs, config)
-    if student is not None:
-        ready = replace(ready, student=student)
-    return Tagger.fit(ready, progress), ready
 
 
 def zero_shot_of(tagger: Tagger) -> Tagger:
@@ -120,7 +216,7 @@ def promoted_tagger(inputs: CycleInputs) -> Tagger | None:
 
 def _load(inputs: CycleInputs, run: Run) -> Tagger | None:
     try:
-        tagger = Tagger.load(inputs.folder / run.folder)
+        tagger = Tagger.load(inputs.folder / run.folder, inputs.cache)
     except StorageError as error:
         _log.warning("The run in use can't be read, so nothing is compared with it: %s", error)
         return None
@@ -174,7 +270,7 @@ def finish(
     inputs: CycleInputs,
     training: Training,
     tagger: Tagger,
-    ready: TrainingInputs,
+    ready: TrainingInputs | None,
     *,
     kind: str,
     config: dict[str, object],
@@ -186,19 +282,23 @@ def finish(
     """Compare, write the folder, record the run, promote it if the gate passes.
 
     The folder has all that predicts and compares under its final name before the run is recorded: a kill
-    leaves at most a folder that nothing refers to. What the run changed is added after that.
+    leaves at most a folder that nothing refers to. What the run changed is added after that. With `ready`
+    None the run is there to be compared with: it is neither measured nor promoted.
     """
-    progress("Comparing with the ranking in use")
-    used = inputs.journal.promoted()
-    in_use = None if used is None else _load(inputs, used)
     completed = Completed.of(training, tagger)
-    answer: Gate = gate(
-        tagger,
-        zero_shot_of(tagger),
-        before(inputs, training, in_use, completed),
-        held_out or ready.held_out,
-        completed,
-    )
+    used, in_use = None, None
+    answer = Gate(False, "none", TO_COMPARE)
+    if ready is not None:
+        progress("Comparing with the ranking in use")
+        used = inputs.journal.promoted()
+        in_use = None if used is None else _load(inputs, used)
+        answer = gate(
+            tagger,
+            zero_shot_of(tagger),
+            before(inputs, training, in_use, completed),
+            held_out or ready.held_out,
+            completed,
+        )
     progress("Writing the run")
     fingerprint = training.fingerprint()
     created = now()

@@ -44,7 +44,8 @@ def write_model(
         Where it lies.
     run : Run
     encoder : SentenceEncoder
-        The frozen encoder, whose weights become part of the model.
+        The workspace's, whose weights become part of the model; a student with an encoder of its own
+        brings that instead.
     format : {"folder", "zip"}
     out : Path
         A folder that is new or empty, or a file.
@@ -88,9 +89,10 @@ def _fill(made: Path, tagger: Tagger, run_folder: Path, run: Run, encoder: Sente
     if tagger.student is not None:
         from lmtx.student import save_sentence_transformer
 
-        save_sentence_transformer(
-            tagger.student, encoder, made / "student", tagger.label_vectors, tagger.label_ids
-        )
+        own, label_vectors = encoder, tagger.label_vectors
+        if tagger.tower is not None and tagger.tower_labels is not None:
+            own, label_vectors = tagger.tower.encoder, tagger.tower_labels
+        save_sentence_transformer(tagger.student, own, made / "student", label_vectors, tagger.label_ids)
     facts = {**asdict(run), "created": run.created.isoformat(), "encoder": encoder.name}
     (made / "run.json").write_text(
         json.dumps(facts, ensure_ascii=False, indent=1, default=str), encoding="utf-8"

@@ -13,13 +13,16 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrup
 
 VERBS: frozenset[str] = frozenset(
     {
+        "calibrate",
         "check_positions",
+        "compare",
         "cycle",
         "demo",
         "embed",
         "evaluate",
         "export",
         "export_requests",
+        "icxml",
         "import_corpus",
         "import_decisions",
         "import_labels",
@@ -34,7 +37,7 @@ VERBS: frozenset[str] = frozenset(
 )
 """What can run as a job: methods of the workspace that take `progress`."""
 
-READERS: frozenset[str] = frozenset({"evaluate", "export", "label_quality", "try_definition"})
+READERS: frozenset[str] = frozenset({"compare", "evaluate", "export", "label_quality", "try_definition"})
 """Verbs that write nothing to the journal and so wait for nobody."""
 
 UNFINISHED = ("queued", "running")

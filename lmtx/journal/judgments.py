@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, insert, or_, select
@@ -143,6 +144,14 @@ class Judgments(Labels):
             )
             for num, key, spec, details, at in rows
         ]
+
+    def judged_before(self, moment: datetime) -> tuple[int, int]:
+        """Count the judgments that were there at a moment, and the tokens read and written for them."""
+        j = s.judgments.c
+        counted = select(func.count(), func.coalesce(func.sum(j.tokens), 0))
+        with self._read() as conn:
+            n, tokens = conn.execute(counted.where(j.at <= to_micros(moment))).one()
+        return int(n), int(tokens)
 
     def recent_judgments(self, limit: int = 20, teacher_key: str | None = None) -> list[JudgmentRow]:
         """List the newest judgments, the newest first, with titles and names for the screen."""

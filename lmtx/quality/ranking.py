@@ -144,10 +144,96 @@ def _n_relevant(relevant: sparse.csr_matrix) -> Float64:
     return np.asarray((matrix > 0).sum(axis=1), dtype=np.float64).ravel()
 
 
+def inverse_propensities(n_relevant: Float64, n_docs: int, a: float = 0.55, b: float = 1.5) -> Float64:
+    """How much a hit on a label counts in propensity-scored metrics: more, the rarer the label.
+
+    Parameters
+    ----------
+    n_relevant : ndarray of shape (n_labels,)
+        Documents that have each label.
+    n_docs : int
+        Of how many.
+    a, b : float
+        The paper's constants for corpora without ones of their own.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_labels,)
+        1 / propensity, at least 1.
+
+    References
+    ----------
+    Jain, Prabhu and Varma, Extreme multi-label loss functions for recommendation, tagging, ranking and
+    other missing label applications, KDD 2016, section 5.
+    """
+    c = max(0.0, np.log(max(n_docs, 1)) - 1) * (b + 1) ** a
+    result: Float64 = 1 + c * (np.asarray(n_relevant, dtype=np.float64) + b) ** -a
+    return result
+
+
+def propensity_gains(
+    relevant: sparse.csr_matrix, ranked: IntArray, weight: Float64, k: int
+) -> tuple[Float64, Float64]:
+    """Weight that the first k labels of each document gather, and the most that k labels could.
+
+    Propensity-scored precision at k is the sum of the first over the sum of the second.
+
+    Parameters
+    ----------
+    relevant, ranked, k
+        As in `precision_at_k`.
+    weight : ndarray of float64, shape (n_labels,)
+        Of `inverse_propensities`.
+
+    Returns
+    -------
+    gained, best : ndarray of float64, shape (n_docs,)
+    """
+    found = _prefix(relevant, ranked, k)
+    of_label = np.where(np.asarray(ranked)[:, :k] < 0, 0.0, weight[np.asarray(ranked)[:, :k]])
+    best = np.zeros(len(found))
+    relevant = sparse.csr_matrix(relevant)
+    for row in range(len(found)):
+        labels = relevant.indices[relevant.indptr[row] : relevant.indptr[row + 1]]
+        best[row] = np.sort(weight[labels])[::-1][:k].sum()
+    gained: Float64 = (found * of_label).sum(axis=1)
+    return gained, best
+
+
 def standard_error(values: Float64) -> float:
     """Return the standard error of a mean over documents; 0 for fewer than two values."""
     values = np.asarray(values, dtype=np.float64)
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def padded(ranked: IntArray, k: int) -> IntArray:
+    """First k columns of a ranking, padded with -1 where it has fewer."""
+    ranked = np.asarray(ranked)[:, :k]
+    return np.pad(ranked, ((0, 0), (0, k - ranked.shape[1])), constant_values=-1)
+
+
+def of_documents(gold: sparse.csr_matrix, ranked: IntArray) -> dict[str, Float64]:
+    """Compute P@1, P@3, P@5, R@10 and nDCG@5 of each document.
+
+    Parameters
+    ----------
+    gold : csr_matrix of shape (n_docs, n_labels)
+        Binary truth; every document should have a label.
+    ranked : ndarray of int32, shape (n_docs, k)
+        Label indices, best first; -1 pads, and fewer than ten columns count as misses beyond them.
+
+    Returns
+    -------
+    dict of name to ndarray of float64, shape (n_docs,)
+    """
+    found, n_relevant = hits(gold, padded(ranked, 10)), _n_relevant(gold)
+    return {
+        "P@1": found[:, 0],
+        "P@3": found[:, :3].mean(axis=1),
+        "P@5": found[:, :5].mean(axis=1),
+        "R@10": found.sum(axis=1) / np.maximum(n_relevant, 1),
+        "nDCG@5": _ndcg(found[:, :5], n_relevant)[:, 4],
+    }
 
 
 def evaluate(scored: Scored, gold: sparse.csr_matrix) -> dict[str, float]:
@@ -179,21 +265,11 @@ def evaluate(scored: Scored, gold: sparse.csr_matrix) -> dict[str, float]:
     if ranked.shape[0] != gold.shape[0]:
         raise ShapeError(f"{ranked.shape[0]} rankings for {gold.shape[0]} rows of gold; expected as many.")
     has_gold = _n_relevant(gold) > 0
-    gold, ranked = gold[has_gold], ranked[has_gold]
-    if ranked.shape[1] < 10:
-        pad = np.full((ranked.shape[0], 10 - ranked.shape[1]), -1, dtype=ranked.dtype)
-        ranked = np.concatenate([ranked, pad], axis=1)
-    found, n_relevant = hits(gold, ranked[:, :10]), _n_relevant(gold)
-    of_documents = {
-        "P@1": found[:, 0],
-        "P@3": found[:, :3].mean(axis=1),
-        "P@5": found[:, :5].mean(axis=1),
-        "R@10": found.sum(axis=1) / np.maximum(n_relevant, 1),
-        "nDCG@5": _ndcg(found[:, :5], n_relevant)[:, 4],
-    }
+    gold = gold[has_gold]
+    figures = of_documents(gold, ranked[has_gold])
     return {
-        **{name: float(values.mean()) if len(values) else 0.0 for name, values in of_documents.items()},
-        **{f"{name}_se": standard_error(values) for name, values in of_documents.items()},
+        **{name: float(values.mean()) if len(values) else 0.0 for name, values in figures.items()},
+        **{f"{name}_se": standard_error(values) for name, values in figures.items()},
         "n_docs": int(gold.shape[0]),
         "n_labels": len(np.unique(gold.indices)),
     }

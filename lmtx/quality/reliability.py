@@ -19,11 +19,22 @@ _EDGE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Pairs of alike probability: the mean of these, how many there are, how many people accepted."""
+    """Pairs of alike probability, and how many of them people accepted.
+
+    probability, share : means, by weight, of what was said and of what people accepted
+    n, n_accepted : answers, and those that accept
+    size : answers that would tell as much were they drawn alike (Kish); `n` where all weigh the same
+    weight : its part of all that the answers stand for
+    rows : places of its pairs in what was given
+    """
 
     probability: float
     n: int
     n_accepted: int
+    share: float
+    size: float
+    weight: float
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,8 +42,8 @@ class Reliability:
     """Probabilities against decisions.
 
     bins : as many pairs in each as can be, by rising probability
-    gap : expected calibration error: mean distance of a bin's share accepted from its probability, by size
-    lean : mean of accepted minus mean of probability; below 0 it is too sure of yes
+    gap : expected calibration error: mean distance of a bin's share accepted from its probability, by weight
+    lean : mean of accepted minus mean of probability, by weight; below 0 it is too sure of yes
     curve : fit of logit(probability) to the decisions; None with fewer than 50, of one kind only, or where
         a higher probability does not go with more acceptance
     """
@@ -54,27 +65,57 @@ class Reliability:
         return self.curve.probability(_logit(np.asarray(probability)).astype(np.float32))
 
 
-def reliability(probability: Sequence[float], accepted: Sequence[bool]) -> Reliability | None:
+def reliability(
+    probability: Sequence[float], accepted: Sequence[bool], weight: Sequence[float] | None = None
+) -> Reliability | None:
     """Hold probabilities against decisions; None with fewer than `MIN_ANSWERS` of them.
 
-    What comes out describes these pairs, each counted once: others as far as they are alike, so all tags only
-    where the pairs were drawn alike at random.
+    Without weights what comes out describes these pairs, each counted once: others as far as they are alike,
+    so all tags only where the pairs were drawn alike at random. With weights of one over each pair's chance
+    to be drawn it describes all that they were drawn from (Hájek's ratios).
+
+    Parameters
+    ----------
+    probability : sequence of float
+    accepted : sequence of bool
+        The decision on each.
+    weight : sequence of float, optional
+        Pairs that each stands for, above 0; only how they compare matters.
 
     Raises
     ------
     ShapeError
-        If there is not one decision a probability.
+        If there is not one decision, or one weight, a probability.
     """
     if len(probability) != len(accepted):
         raise ShapeError(f"reliability: {len(probability)} probabilities, {len(accepted)} decisions.")
+    if weight is not None and len(probability) != len(weight):
+        raise ShapeError(f"reliability: {len(probability)} probabilities, {len(weight)} weights.")
     if len(probability) < MIN_ANSWERS:
         return None
     order = np.argsort(probability, kind="stable")
     p, yes = np.asarray(probability, np.float64)[order], np.asarray(accepted, np.float64)[order]
+    w = np.ones(len(p)) if weight is None else np.asarray(weight, np.float64)[order]
+    w = w / w.sum()
     parts = np.array_split(np.arange(len(p)), max(1, min(_MOST_BINS, len(p) // _IN_A_BIN)))
-    bins = tuple(Bin(float(p[i].mean()), len(i), int(yes[i].sum())) for i in parts)
-    gap = sum(abs(b.n_accepted - b.n * b.probability) for b in bins) / len(p)
-    return Reliability(bins, gap, float(yes.mean() - p.mean()), Calibration.fit(_logit(p), yes))
+    bins = tuple(_bin(p[i], yes[i], w[i], order[i]) for i in parts)
+    gap = sum(b.weight * abs(b.share - b.probability) for b in bins)
+    return Reliability(bins, gap, float(w @ (yes - p)), Calibration.fit(_logit(p), yes, w))
+
+
+def _bin(
+    p: NDArray[np.float64], yes: NDArray[np.float64], w: NDArray[np.float64], rows: NDArray[np.intp]
+) -> Bin:
+    total = float(w.sum())
+    return Bin(
+        probability=float(w @ p) / total,
+        n=len(p),
+        n_accepted=int(yes.sum()),
+        share=float(w @ yes) / total,
+        size=total**2 / float(w @ w),
+        weight=total,
+        rows=tuple(rows.tolist()),
+    )
 
 
 def _logit(probability: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -107,6 +107,31 @@ class LexicalIndex:
         self._as_query = _divide_rows(names, np.sqrt(self.names.sign() @ self.idf))
         tfidf = _scale_columns(_log_tf(self.names), self.idf)
         self._tfidf = _unit_rows(tfidf)
+
+    def over(self, labels: Sequence[Label], frequency: Callable[[str], float]) -> LexicalIndex:
+        """Return an index over other labels, with the documents counted for this one.
+
+        Parameters
+        ----------
+        labels : sequence of Label
+        frequency : callable
+            In how many of the `n_docs` documents a word is that none of the labels here has.
+        """
+        index = LexicalIndex(labels, (), self.tokenizer)
+        df = [
+            float(self.document_frequency[self.terms[word]]) if word in self.terms else frequency(word)
+            for word in index.terms
+        ]
+        index._prepare(np.array(df, dtype=np.float64), self.n_docs, self.avgdl)
+        return index
+
+    def same_words(self, other: LexicalIndex) -> bool:
+        """Whether the labels of both, row by row, have the same words as often."""
+        if self.terms.keys() != other.terms.keys() or self.n_labels != other.n_labels:
+            return False
+        column = np.array([self.terms[word] for word in other.terms], dtype=np.int64)
+        pairs = ((self.names, other.names), (self.full.counts, other.full.counts))
+        return all(abs(mine[:, column] - theirs).sum() == 0 for mine, theirs in pairs)
 
     @property
     def n_labels(self) -> int:

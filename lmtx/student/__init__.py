@@ -1,7 +1,16 @@
-"""The student: a small trained layer on top of a frozen encoder."""
+"""Students: a small trained layer on a frozen encoder, or an encoder of their own."""
 
 from lmtx.student.adapter import Adapter, AdapterConfig
 from lmtx.student.export import save_sentence_transformer
+from lmtx.student.kinds import KINDS, FinetuneConfig, StudentKind
 from lmtx.student.tower import Tower
 
-__all__ = ["Adapter", "AdapterConfig", "Tower", "save_sentence_transformer"]
+__all__ = [
+    "KINDS",
+    "Adapter",
+    "AdapterConfig",
+    "FinetuneConfig",
+    "StudentKind",
+    "Tower",
+    "save_sentence_transformer",
+]

@@ -7,7 +7,6 @@ retraining takes seconds on a processor. Imports torch, never sentence-transform
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lmtx.errors import InputError, NothingToDoError, ShapeError, StorageError
+from lmtx.errors import NothingToDoError, ShapeError, StorageError
+from lmtx.student.config import COSINE_OFFSET, COSINE_SCALE, AdapterConfig
 from lmtx.types import FloatArray, IntArray, Pairs, Progress, no_progress
-
-COSINE_OFFSET = 0.35
-COSINE_SCALE = 0.07
-"""A cosine c becomes the logit (c - COSINE_OFFSET) / COSINE_SCALE."""
 
 SAME_TEXT = 0.99
 """Labels nearer than this cosine have, to an encoder, the same text: they share one offset."""
@@ -29,47 +25,6 @@ SAME_TEXT = 0.99
 _WEIGHTS = "adapter.safetensors"
 _CONFIG = "adapter.json"
 _SPARSE_ABOVE = 8_192  # judged labels; beyond, a dense Adam step costs more than the batch itself
-
-
-@dataclass(frozen=True)
-class AdapterConfig:
-    """How an adapter is trained.
-
-    Attributes
-    ----------
-    epochs, batch, lr
-        Passes over the judged documents, documents a step, Adam's step size.
-    decision_weight : float
-        How much a person's decision weighs against a judgment (used where pairs are made).
-    unjudged_weight : float
-        Weight of (document, label) pairs of a batch that nobody judged; their target is 0.
-    seed : int
-        Order of the documents.
-    threads : int or None
-        Torch threads; None leaves torch's setting alone.
-    """
-
-    epochs: int = 5
-    batch: int = 128
-    lr: float = 2e-3
-    decision_weight: float = 3.0
-    unjudged_weight: float = 1.0
-    seed: int = 0
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse values that no training can use; they come from settings and the command line."""
-        smallest = {"epochs": 1, "batch": 1, "seed": 0, **({} if self.threads is None else {"threads": 1})}
-        for name, least in smallest.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"Training setting {name}: got {value!r}, expected {least} or more, whole.")
-        for name, above in {"lr": True, "decision_weight": True, "unjudged_weight": False}.items():
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            if not number or value < 0 or (above and value == 0):
-                least_said = "more than 0" if above else "0 or more"
-                raise InputError(f"Training setting {name}: got {value!r}, expected {least_said}.")
 
 
 @dataclass(frozen=True)
@@ -113,7 +68,8 @@ class Adapter:
         """Train from zero on judged and in-batch pairs.
 
         The loss is binary cross-entropy on the logits (cosine - 0.35) / 0.07, summed over
-        the labels that were judged in a batch and averaged over its documents.
+        the labels that were judged in a batch and averaged over its documents. Targets may be
+        probabilities. `docs/adr/0009-adapter-search.md` says how the settings were chosen.
 
         Parameters
         ----------
@@ -155,6 +111,13 @@ class Adapter:
         with torch_threads(config.threads):
             document_map, label_map, offset = _train(doc_vectors, label_vectors, pairs, config, progress)
         return cls(ids, encoder_key, document_map, label_map, offset)
+
+    @classmethod
+    def identity(cls, label_ids: Sequence[str], dim: int, encoder_key: str) -> Adapter:
+        """Return a student that scores an encoder's vectors as they are: by their cosine."""
+        nothing = np.zeros((dim, dim), dtype=np.float32)
+        offset = np.zeros((len(label_ids), dim), dtype=np.float32)
+        return cls(tuple(label_ids), encoder_key, nothing, nothing, offset)
 
     @property
     def dim(self) -> int:
@@ -297,7 +260,7 @@ def _train(
     from torch.nn import functional
 
     rng = np.random.default_rng(config.seed)
-    batches = _Batches(pairs, config.unjudged_weight)
+    batches = _Batches(pairs, config)
     judged = np.unique(pairs.label_idx)  # offsets exist for these alone
     dim = doc_vectors.shape[1]
     document_map = torch.zeros(dim, dim, requires_grad=True)
@@ -322,11 +285,17 @@ def _train(
             names = torch.from_numpy(label_vectors[labels])  # (l, dim)
             rows = torch.from_numpy(np.searchsorted(judged, labels))
             docs = functional.normalize(docs + docs @ document_map, dim=1)
-            names = functional.normalize(names + names @ label_map + offset(rows), dim=1)
-            logits = (docs @ names.T - COSINE_OFFSET) / COSINE_SCALE  # (b, l)
+            own = offset(rows)
+            if config.label_dropout:
+                kept = rng.random(len(labels), dtype=np.float32) >= config.label_dropout
+                own = own * torch.from_numpy(kept)[:, None]
+            names = functional.normalize(names + names @ label_map + own, dim=1)
+            logits = (docs @ names.T - config.cosine_offset) / config.cosine_scale  # (b, l)
             loss = functional.binary_cross_entropy_with_logits(
                 logits, torch.from_numpy(target), weight=torch.from_numpy(weight), reduction="sum"
             ) / len(documents)
+            if config.map_decay:
+                loss = loss + config.map_decay * (document_map.square().sum() + label_map.square().sum())
             for optimiser in optimisers:
                 optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -363,14 +332,15 @@ def _share(offset: FloatArray, judged: IntArray, label_vectors: FloatArray) -> N
 class _Batches:
     """Judged pairs grouped by document."""
 
-    def __init__(self, pairs: Pairs, unjudged_weight: float) -> None:
+    def __init__(self, pairs: Pairs, config: AdapterConfig) -> None:
         order = np.argsort(pairs.document_idx, kind="stable")
         self.documents, starts = np.unique(pairs.document_idx[order], return_index=True)
         self._starts = np.append(starts, len(order))
         self._label = pairs.label_idx[order].astype(np.int64)
-        self._target = pairs.target[order]
-        self._weight = pairs.weight[order]
-        self._unjudged = unjudged_weight
+        self._target = config.smoothing + (1 - 2 * config.smoothing) * pairs.target[order]
+        self._weight = pairs.weight[order].copy()
+        self._weight[pairs.target[order] > 0.5] *= config.yes_weight
+        self._unjudged = config.unjudged_weight
 
     def take(
         self, positions: NDArray[np.int64]
@@ -386,3 +356,6 @@ class _Batches:
         target[row, column] = self._target[pair]
         weight[row, column] = self._weight[pair]
         return self.documents[positions], labels, target, weight
+
+
+__all__ = ["COSINE_OFFSET", "COSINE_SCALE", "SAME_TEXT", "Adapter", "AdapterConfig", "torch_threads"]

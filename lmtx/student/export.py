@@ -43,7 +43,7 @@ def save_sentence_transformer(
     ----------
     adapter : Adapter
     encoder : SentenceEncoder or str
-        The frozen encoder that the adapter was trained on, or its name.
+        The encoder that the adapter was trained on, frozen or the student's own, or its name.
     folder : Path
         Made if missing.
     label_vectors : float32 (n_labels, dim)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lmtx.encoder import EmbeddingCache, SentenceEncoder, embed, encoder_key, load_encoder
-from lmtx.types import FloatArray, content_hash
+from lmtx.types import FloatArray, Progress, content_hash, no_progress
 
 _KEPT = 4_096  # vectors that are held where there is no cache
 
@@ -42,14 +42,19 @@ class Tower:
             self._encoder = load_encoder(str(self.folder), cache_folder=folder)
         return self._encoder
 
-    def vectors(self, texts: Sequence[str], role: Literal["document", "label"] = "document") -> FloatArray:
-        """Vectors of texts, float32 (n_texts, dim), unit rows."""
+    def vectors(
+        self,
+        texts: Sequence[str],
+        role: Literal["document", "label"] = "document",
+        progress: Progress = no_progress,
+    ) -> FloatArray:
+        """Vectors of texts, float32 (n_texts, dim), unit rows; `progress` may raise `JobCancelled`."""
         hashes = [content_hash("tower", role, text) for text in texts]
         if self._cache is not None:
-            return embed(self.encoder, self._cache, hashes, texts, role=role)
+            return embed(self.encoder, self._cache, hashes, texts, progress, role=role)
         missing = {h: t for h, t in zip(hashes, texts, strict=True) if h not in self._kept}
         if missing or not hashes:
-            new = self.encoder.encode(list(missing.values()), role=role)
+            new = self.encoder.encode(list(missing.values()), role=role, progress=progress)
             if not hashes:
                 return new
             known = {h: self._kept[h] for h in hashes if h in self._kept}

@@ -1,7 +1,7 @@
 """The tagger: what predicts, and how it is put together from parts."""
 
 from lmtx.tagger.calibration import Calibration
-from lmtx.tagger.inputs import Findings, HeldOut, TeacherKind, TrainingInputs
+from lmtx.tagger.inputs import Findings, HeldOut, OwnEncoder, TeacherKind, TrainingInputs
 from lmtx.tagger.ridge import COMPLETED_WEIGHT, MAX_LANDMARKS, KernelRidge
 from lmtx.tagger.tagger import FIXED_WEIGHTS, Tagger
 from lmtx.tagger.weights import PARTS, ZERO_SHOT_PARTS, Weights
@@ -16,6 +16,7 @@ __all__ = [
     "Findings",
     "HeldOut",
     "KernelRidge",
+    "OwnEncoder",
     "Tagger",
     "TeacherKind",
     "TrainingInputs",

@@ -26,7 +26,12 @@ class Calibration:
         return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))), dtype=np.float32)
 
     @classmethod
-    def fit(cls, score: NDArray[np.floating], wanted: NDArray[np.floating]) -> Calibration | None:
+    def fit(
+        cls,
+        score: NDArray[np.floating],
+        wanted: NDArray[np.floating],
+        weight: NDArray[np.floating] | None = None,
+    ) -> Calibration | None:
         """Fit by Newton's method with Platt's smoothed targets; None where there is too little to fit on.
 
         Parameters
@@ -35,6 +40,8 @@ class Calibration:
             Finite scores of answered pairs.
         wanted : float (n,)
             1 where the label is wanted.
+        weight : float (n,), optional
+            What each answer counts; only how they compare matters. All the same where left out.
 
         References
         ----------
@@ -42,8 +49,9 @@ class Calibration:
         """
         x = np.asarray(score, dtype=np.float64)
         y = np.asarray(wanted, dtype=np.float64) > 0.5
-        n_yes, n_no = int(y.sum()), int((~y).sum())
-        if n_yes + n_no < MIN_ANSWERS or not n_yes or not n_no:
+        counts = np.ones(len(x)) if weight is None else np.asarray(weight, np.float64) / np.mean(weight)
+        n_yes, n_no = float(counts[y].sum()), float(counts[~y].sum())
+        if len(x) < MIN_ANSWERS or not n_yes or not n_no:
             return None
         target = np.where(y, (n_yes + 1) / (n_yes + 2), 1 / (n_no + 2))
         centre, scale = float(x.mean()), float(x.std()) or 1.0
@@ -51,8 +59,8 @@ class Calibration:
         weights = np.array([1.0, np.log(n_yes / n_no)])
         for _ in range(50):
             share = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-            gradient = design.T @ (share - target) + 1e-6 * weights
-            curvature = (design * (share * (1 - share))[:, None]).T @ design + 1e-6 * np.eye(2)
+            gradient = design.T @ (counts * (share - target)) + 1e-6 * weights
+            curvature = (design * (counts * share * (1 - share))[:, None]).T @ design + 1e-6 * np.eye(2)
             step = np.linalg.solve(curvature, gradient)
             weights = weights - np.clip(step, -5, 5)
             if float(np.abs(step).max()) < 1e-8:

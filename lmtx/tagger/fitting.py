@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from lmtx.errors import NothingToDoError
 from lmtx.shortlist import LexicalIndex, hub_correction, row_blocks, row_standardised, top_k
 from lmtx.student import Adapter
 from lmtx.tagger.calibration import Calibration
 from lmtx.tagger.inputs import TAGS, Findings, HeldOut, TeacherKind, TrainingInputs
-from lmtx.tagger.ridge import COMPLETED_WEIGHT, MAX_LANDMARKS, KernelRidge
+from lmtx.tagger.ridges import Ridges, landmarks
+from lmtx.tagger.settled import fit_settled
 from lmtx.tagger.tagger import FIXED_WEIGHTS, Tagger, TextRows
-from lmtx.tagger.terms import TermVectors
 from lmtx.tagger.weights import (
     LEXICAL_PARTS,
     MIN_COMPLETED,
@@ -56,7 +55,8 @@ _ZERO_SHOT_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 def fit_tagger(inputs: TrainingInputs, progress: Progress = no_progress) -> Tagger:
     """Train all parts, choose their weights, calibrate.
 
-    With at least `MIN_COMPLETED` completed documents the weights are cross-validated over them:
+    With at least `MIN_COMPLETED` completed documents a teacher's yes counts as far as they confirm it
+    (`Trust`), parts are learned from them alone, and the weights are cross-validated over them:
     the ridge's scores are its exact leave-one-out scores, the student's come from students that
     have seen neither verdicts nor decisions on the documents they score. Else the weights are
     fixed, except that BM25's and the zero-shot share are chosen on held-out judged documents, unless
@@ -88,32 +88,53 @@ def fit_tagger(inputs: TrainingInputs, progress: Progress = no_progress) -> Tagg
         basis="Fixed weights: nothing was learned yet.",
         encoder_key=inputs.encoder_key,
     )
-    progress(1, 5, "Training the student")
-    student = inputs.student or _fit_student(inputs, inputs.pairs)
+    if not (inputs.pairs.target > 0.5).any():
+        return tagger
+    progress(1, 5, "Fitting the ridge")
+    validated = _validated(inputs)
+    ridges = Ridges(inputs, lexical, validated)
+    progress(2, 5, "Training the student")
+    pairs = ridges.trusted(inputs.pairs)
+    student = inputs.student if pairs is inputs.pairs else None
+    student = student or _fit_student(inputs, pairs) or _fit_student(inputs, inputs.pairs)
     if student is None:
         return tagger
-    tagger = replace(tagger, student=student)
-    progress(2, 5, "Fitting the ridge")
-    validated = _validated(inputs)
-    ridges = _Ridges(inputs, lexical, validated)
+    own = inputs.own_encoder
+    tagger = replace(
+        tagger,
+        student=student,
+        tower=None if own is None else own.tower,
+        tower_labels=None if own is None else own.label_vectors,
+    )
+    instead = dict(ridges.left_out)
     tagger = replace(tagger, ridge=ridges.ridge, reviewed=ridges.reviewed)
+    if len(validated):
+        progress(2, 5, "Learning from completed documents")
+        apart = ridges.reviewed is not None
+        settled = fit_settled(inputs, validated, lexical.tokenizer, with_label_text=apart)
+        tagger = replace(tagger, linear=settled.linear, label_text=settled.label_text, prior=settled.prior)
+        instead |= settled.left_out
     progress(3, 5, "Choosing weights")
-    tagger, quality, tags = _weigh(tagger, inputs, validated, ridges.left_out, progress)
-    pairs, left_out = ridges.left_out_pairs(inputs.pairs)
-    tagger = replace(tagger, findings=Findings(validated, quality, tags, pairs, left_out))
+    tagger, quality, tags = _weigh(tagger, inputs, validated, instead, ridges, progress)
+    told, left_out = ridges.left_out_pairs(inputs.pairs)
+    tagger = replace(tagger, findings=Findings(validated, quality, tags, told, left_out))
     progress(5, 5, "Trained")
     return tagger
 
 
 def _fit_student(inputs: TrainingInputs, pairs: Pairs) -> Adapter | None:
+    doc_vectors, label_vectors = inputs.student_vectors
+    own, ids = inputs.own_encoder, [x.id for x in inputs.labels]
+    if own is not None and not own.adapter_on_top:
+        return Adapter.identity(ids, label_vectors.shape[1], own.tower.key)
     try:
         return Adapter.fit(
-            inputs.doc_vectors,
-            inputs.label_vectors,
+            doc_vectors,
+            label_vectors,
             pairs,
             config=inputs.student_config,
-            label_ids=[x.id for x in inputs.labels],
-            encoder_key=inputs.encoder_key,
+            label_ids=ids,
+            encoder_key=inputs.encoder_key if own is None else own.tower.key,
         )
     except NothingToDoError:
         return None
@@ -122,6 +143,8 @@ def _fit_student(inputs: TrainingInputs, pairs: Pairs) -> Adapter | None:
 def _validated(inputs: TrainingInputs) -> IntArray:
     """Completed documents that weights are chosen on, ascending; none where there are too few."""
     rows = np.array(sorted(r for r, labels in inputs.completed.items() if len(labels)), dtype=np.int32)
+    if inputs.own_encoder is not None:  # it would score them as one that has seen the answers
+        rows = np.setdiff1d(rows, inputs.own_encoder.seen)
     if len(rows) < MIN_COMPLETED:
         return rows[:0]
     most = max(MIN_COMPLETED, min(MAX_VALIDATED, _MAX_SCORES // len(inputs.labels)))
@@ -130,87 +153,6 @@ def _validated(inputs: TrainingInputs) -> IntArray:
         number = [unit_hash(str(inputs.seed), "validated", inputs.texts[int(r)]) for r in rows]
         rows = np.sort(rows[np.argsort(number, kind="stable")[:most]])
     return rows
-
-
-def landmarks(inputs: TrainingInputs, first: IntArray) -> IntArray:
-    """Documents of the ridge's kernel, at most `MAX_LANDMARKS`: `first`, then completed, then judged ones."""
-    rng = np.random.default_rng(inputs.seed)
-    completed = np.array(sorted(inputs.completed), dtype=np.int32)
-    judged = np.unique(inputs.pairs.document_idx)
-    rest = [np.setdiff1d(completed, first), np.setdiff1d(judged, completed)]
-    order = np.concatenate([first, *(rng.permutation(x) for x in rest)]).astype(np.int32)
-    return np.asarray(np.sort(order[:MAX_LANDMARKS]), dtype=np.int32)
-
-
-class _Ridges:
-    """Both ridges and their leave-one-out scores on the validated documents."""
-
-    def __init__(self, inputs: TrainingInputs, lexical: LexicalIndex, validated: IntArray) -> None:
-        rows = landmarks(inputs, validated)
-        position = np.full(len(inputs.texts), -1, dtype=np.int64)
-        position[rows] = np.arange(len(rows))
-        wanted = _wanted(inputs.pairs, inputs.completed, position, len(inputs.labels), len(rows))
-        self._position, self._wanted = position, wanted
-        done = position[sorted(inputs.completed)] if inputs.completed else np.zeros(0, dtype=np.int64)
-        done = done[done >= 0]
-        weight = np.ones(len(rows), dtype=np.float32)
-        weight[done] = COMPLETED_WEIGHT
-        terms, term_rows = TermVectors.fit([inputs.texts[i] for i in rows], lexical.tokenizer)
-        vectors = inputs.doc_vectors[rows]
-        self.ridge: KernelRidge | None = None
-        self.reviewed: KernelRidge | None = None
-        self.left_out: dict[str, FloatArray | None] = {}
-        out = position[validated].astype(np.int32) if len(validated) else None
-        try:
-            self.ridge, self.left_out["ridge"] = KernelRidge.fit(
-                terms, term_rows, vectors, wanted, weight, out, diagonal=True
-            )
-        except NothingToDoError:
-            return
-        if out is None or len(done) == len(rows):  # then both would be the same
-            return
-        # Words of their own: what is rare among all documents would drown what few documents can teach.
-        terms, term_rows = TermVectors.fit([inputs.texts[i] for i in rows[done]], lexical.tokenizer)
-        self.reviewed, self.left_out["reviewed"] = KernelRidge.fit(
-            terms,
-            term_rows,
-            vectors[done],
-            wanted[done],
-            np.ones(len(done), dtype=np.float32),
-            np.searchsorted(done, out).astype(np.int32),
-        )
-
-    def left_out_pairs(self, pairs: Pairs) -> tuple[NDArray[np.int64], FloatArray]:
-        """Which pairs lie on landmarks, and their probabilities without what was said of the document.
-
-        The exact leave-one-out scores of the ridge, by a logistic curve fitted on what was said.
-        """
-        if self.ridge is None:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        there = np.flatnonzero(self._position[pairs.document_idx] >= 0)
-        rows = self._position[pairs.document_idx[there]].astype(np.int32)
-        score = self.ridge.left_out_pairs(self._wanted, rows, pairs.label_idx[there])
-        curve = Calibration.fit(score, pairs.target[there])
-        return there, np.clip(score, 0, 1) if curve is None else curve.probability(score)
-
-
-def _wanted(
-    pairs: Pairs, completed: Mapping[int, IntArray], position: NDArray[np.int64], n_labels: int, n_rows: int
-) -> sparse.csr_matrix:
-    """Targets of the landmarks: verdicts and decisions, and all labels of completed documents."""
-    is_done = np.zeros(len(position), dtype=np.bool_)
-    is_done[list(completed)] = True
-    keep = (position[pairs.document_idx] >= 0) & (pairs.target > 0) & ~is_done[pairs.document_idx]
-    row = [position[pairs.document_idx[keep]]]
-    column = [pairs.label_idx[keep].astype(np.int64)]
-    value = [pairs.target[keep]]
-    for document, labels in completed.items():
-        if position[document] >= 0:
-            row.append(np.full(len(labels), position[document]))
-            column.append(np.asarray(labels, dtype=np.int64))
-            value.append(np.ones(len(labels), dtype=np.float32))
-    parts = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
-    return sparse.csr_matrix(parts, shape=(n_rows, n_labels), dtype=np.float32)
 
 
 # Weights
@@ -240,16 +182,16 @@ def _weigh(
     inputs: TrainingInputs,
     validated: IntArray,
     left_out: Mapping[str, FloatArray | None],
+    ridges: Ridges,
     progress: Progress,
 ) -> tuple[Tagger, NDArray[np.float64], IntArray]:
     """Return the tagger with its weights, and its quality and tags on the validated documents."""
     kind, unknown = inputs.teacher, (np.zeros(0), np.zeros((0, TAGS), dtype=np.int32))
-    missing = {p for p, ridge in (("ridge", tagger.ridge), ("reviewed", tagger.reviewed)) if ridge is None}
-    parts = tuple(p for p in PARTS if p not in missing)
+    parts = tuple(p for p in PARTS if tagger.has(p))
     fixed = normalised({p: w for p, w in FIXED_WEIGHTS[kind].items() if p in parts})
     if len(validated):
         prior = normalised({p: w for p, w in {**fixed, **BESIDE[kind]}.items() if p in parts})
-        cross = _validation_scores(tagger, inputs, validated, progress)
+        cross = _validation_scores(inputs, validated, ridges, progress)
         candidates = gather(
             tagger,
             _rows(tagger, inputs, validated),
@@ -429,26 +371,29 @@ def _rows(tagger: Tagger, inputs: TrainingInputs, rows: IntArray) -> TextRows:
 
 
 def _validation_scores(
-    tagger: Tagger, inputs: TrainingInputs, validated: IntArray, progress: Progress
+    inputs: TrainingInputs, validated: IntArray, ridges: Ridges, progress: Progress
 ) -> FloatArray:
     """Scores of the validated documents by students that have not learned from them."""
     done = np.array(sorted(inputs.completed), dtype=np.int32)
     documents = np.unique(inputs.pairs.document_idx)
     others = np.setdiff1d(documents, done)
-    # One student without any completed document will do where those are few.
-    n_folds = 1 if len(others) >= 2 * len(done) else _FOLDS
+    # Students without any completed document will do where those are few: one, or two where the documents
+    # also tell how far the teacher is trusted.
+    are_few = len(others) >= 2 * len(done)
+    doubted = ridges.trusted(inputs.pairs) is not inputs.pairs
+    n_folds = (2 if doubted else 1) if are_few else _FOLDS
     fold = np.random.default_rng(inputs.seed).permutation(len(validated)) % n_folds
     scores = np.zeros((len(validated), len(inputs.labels)), dtype=np.float32)
     for i in range(n_folds):
         progress(3, 5, f"Cross-validating the student {i + 1}/{n_folds}")
-        left = done if n_folds == 1 else validated[fold == i]
-        keep = ~np.isin(inputs.pairs.document_idx, left)
-        student = _fit_student(inputs, _select(inputs.pairs, keep))
+        unseen = validated[fold == i]
+        keep = ~np.isin(inputs.pairs.document_idx, done if are_few else unseen)
+        student = _fit_student(inputs, ridges.trusted(_select(inputs.pairs, keep), unseen))
         if student is None:
             continue
-        rows = fold == i
-        projected = student.project_documents(inputs.doc_vectors[validated[rows]])
-        scores[rows] = projected @ student.project_labels(inputs.label_vectors).T
+        doc_vectors, label_vectors = inputs.student_vectors
+        projected = student.project_documents(doc_vectors[unseen])
+        scores[fold == i] = projected @ student.project_labels(label_vectors).T
     return scores
 
 

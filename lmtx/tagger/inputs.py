@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmtx.errors import ShapeError
-from lmtx.student import Adapter, AdapterConfig
+from lmtx.student import Adapter, AdapterConfig, Tower
 from lmtx.types import FloatArray, IntArray, Label, Pairs
 
 TeacherKind = Literal["teacher", "evidence", "none"]
@@ -61,6 +61,29 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class OwnEncoder:
+    """The student's own encoder, trained already.
+
+    Attributes
+    ----------
+    tower : Tower
+    doc_vectors : float32 (n_docs, tower's dim)
+        Its vectors of the training documents.
+    label_vectors : float32 (n_labels, tower's dim)
+    seen : int32 (n_seen,)
+        Completed documents that it has learned from: no weights are validated on them.
+    adapter_on_top : bool
+        Whether an adapter is trained on its vectors; else they are scored as they are.
+    """
+
+    tower: Tower
+    doc_vectors: FloatArray
+    label_vectors: FloatArray
+    seen: IntArray
+    adapter_on_top: bool
+
+
+@dataclass(frozen=True)
 class TrainingInputs:
     """Everything `Tagger.fit` reads.
 
@@ -82,6 +105,8 @@ class TrainingInputs:
     student : Adapter or None
         Trained on `pairs` already; None: trained here.
     student_config : AdapterConfig
+    own_encoder : OwnEncoder or None
+        What the student reads in place of `doc_vectors` and `label_vectors`.
     encoder_key : str
     lexical_texts : sequence of str or None
         Texts whose word frequencies the lexical parts use; None: `texts`.
@@ -100,10 +125,17 @@ class TrainingInputs:
     held_out: HeldOut | None = None
     student: Adapter | None = None
     student_config: AdapterConfig = field(default_factory=AdapterConfig)
+    own_encoder: OwnEncoder | None = None
     encoder_key: str = ""
     lexical_texts: Sequence[str] | None = None
     centre_vectors: FloatArray | None = None
     seed: int = 0
+
+    @property
+    def student_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """Vectors of documents and of labels that the student reads."""
+        own = self.own_encoder
+        return (self.doc_vectors, self.label_vectors) if own is None else (own.doc_vectors, own.label_vectors)
 
     def check(self) -> None:
         """Raise `ShapeError` where rows don't belong together."""

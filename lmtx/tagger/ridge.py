@@ -7,6 +7,7 @@ diagonal ridge / weight of each, and Y who is wanted (verdicts, overridden by de
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +55,8 @@ class KernelRidge:
     n_labels : int
     inverse_diagonal : float32 (n_landmarks,) or None
         Of the inverse of the system; where it was asked for, and not kept on disk.
+    term_share : float
+        Share of the words in the kernel; with 1 there are no vectors, shape (n_landmarks, 0).
     """
 
     terms: TermVectors
@@ -65,6 +68,7 @@ class KernelRidge:
     targets: sparse.csr_matrix | None
     n_labels: int
     inverse_diagonal: FloatArray | None = None
+    term_share: float = TERM_SHARE
 
     @classmethod
     def fit(
@@ -77,6 +81,7 @@ class KernelRidge:
         leave_out: IntArray | None = None,
         *,
         diagonal: bool = False,
+        instead: Sequence[tuple[IntArray, sparse.csr_matrix]] = (),
     ) -> tuple[KernelRidge, FloatArray | None]:
         """Solve for all labels at once.
 
@@ -93,6 +98,9 @@ class KernelRidge:
             Landmark rows for which leave-one-out scores are returned.
         diagonal : bool
             Whether `left_out_pairs` will be called.
+        instead : sequence of (int32 (n,), csr (n_landmarks, n_labels))
+            Places in `leave_out`, and what was wanted as far as could be known without those documents.
+            Labels that `wanted` lacks are not scored.
 
         Returns
         -------
@@ -116,13 +124,14 @@ class KernelRidge:
             raise NothingToDoError("Kernel ridge: no wanted pair among its documents. Judge or review some.")
         targets = wanted[:, labels]
         n = len(vectors)
-        system = _kernel(term_rows, vectors, _across(term_rows), vectors)
+        system = kernel(term_rows, vectors, _across(term_rows), vectors)
         system[np.diag_indices(n)] += RIDGE / np.asarray(weight, dtype=np.float32)
         factor = linalg.cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
         left_out = None
         if leave_out is not None:
             left_out = np.zeros((len(leave_out), wanted.shape[1]), dtype=np.float32)
-            left_out[:, labels] = _left_out(factor, targets, leave_out)
+            for at, known in instead or [(np.arange(len(leave_out), dtype=np.int32), wanted)]:
+                left_out[np.ix_(at, labels)] = _left_out(factor, known[:, labels], leave_out[at])
         inverse: FloatArray | None = None
         coefficients: FloatArray | None = None
         if len(labels) > n:
@@ -200,12 +209,13 @@ class KernelRidge:
 
     def known_scores(self, term_rows: sparse.csr_matrix, doc_vectors: FloatArray) -> FloatArray:
         """Scores of the labels in `labels` alone, float32 (n_docs, n_known)."""
-        kernel = _kernel(term_rows, doc_vectors, self._words, self.vectors)
+        own = doc_vectors[:, : self.vectors.shape[1]]
+        near = kernel(term_rows, own, self._words, self.vectors, self.term_share)
         if self.coefficients is not None:
-            return np.asarray(kernel @ self.coefficients, dtype=np.float32)
+            return np.asarray(near @ self.coefficients, dtype=np.float32)
         assert self.inverse is not None
         assert self.targets is not None
-        return np.asarray((self.targets.T @ (kernel @ self.inverse).T).T, dtype=np.float32)
+        return np.asarray((self.targets.T @ (near @ self.inverse).T).T, dtype=np.float32)
 
     def word_contributions(self, text: str, label_idx: int) -> list[tuple[str, float]]:
         """List what each word of a text adds to the ridge's score of a label, largest first.
@@ -222,7 +232,7 @@ class KernelRidge:
             assert self.targets is not None
             column = self.inverse @ self.targets[:, position].toarray().ravel()
         row = self.terms.transform([text])
-        per_word = TERM_SHARE * (self._words[row.indices] @ column) * row.data
+        per_word = self.term_share * (self._words[row.indices] @ column) * row.data
         found = [(self.terms.words[t], float(v)) for t, v in zip(row.indices, per_word, strict=True)]
         return sorted(found, key=lambda pair: -pair[1])
 
@@ -230,10 +240,11 @@ class KernelRidge:
         """Write `ridge.npz` and `terms.npz` into the folder; vectors and coefficients in half precision."""
         folder.mkdir(parents=True, exist_ok=True)
         self.terms.save(folder / "terms.npz")
+        facts = {"n_labels": self.n_labels, "term_share": self.term_share}
         arrays: dict[str, Any] = {
             "vectors": self.vectors.astype(np.float16),
             "labels": self.labels,
-            "facts": np.frombuffer(json.dumps({"n_labels": self.n_labels}).encode(), dtype=np.uint8),
+            "facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8),
             **_parts("rows", self.term_rows),
         }
         if self.coefficients is not None:
@@ -261,6 +272,7 @@ class KernelRidge:
                 None if has_coefficients else data["inverse"],
                 None if has_coefficients else _csr("targets", data),
                 int(facts["n_labels"]),
+                term_share=float(facts.get("term_share", TERM_SHARE)),
             )
 
 
@@ -299,15 +311,19 @@ def _across(term_rows: sparse.csr_matrix) -> sparse.csr_matrix:
     return term_rows.T.tocsr()
 
 
-def _kernel(
-    term_rows: sparse.csr_matrix, vectors: FloatArray, other_words: sparse.csr_matrix, other: FloatArray
+def kernel(
+    term_rows: sparse.csr_matrix,
+    vectors: FloatArray,
+    other_words: sparse.csr_matrix,
+    other: FloatArray,
+    term_share: float = TERM_SHARE,
 ) -> FloatArray:
     """Joint kernel, float32 (n, n_landmarks); `other_words` are the landmarks' rows, transposed."""
-    kernel = np.asarray((1 - TERM_SHARE) * (vectors @ other.T) + CONSTANT, dtype=np.float32)
+    joint = np.asarray((1 - term_share) * (vectors @ other.T) + CONSTANT, dtype=np.float32)
     # A row block at a time: the sparse product is nearly full, so its indices would cost as much again.
-    for start in range(0, len(kernel), 1024):
-        kernel[start : start + 1024] += TERM_SHARE * (term_rows[start : start + 1024] @ other_words).toarray()
-    return kernel
+    for start in range(0, len(joint), 1024):
+        joint[start : start + 1024] += term_share * (term_rows[start : start + 1024] @ other_words).toarray()
+    return joint
 
 
 def _parts(name: str, matrix: sparse.csr_matrix) -> dict[str, Any]:

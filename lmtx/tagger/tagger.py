@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lmtx.encoder import EmbeddingCache
 from lmtx.errors import DAMAGED, ShapeError, StorageError
 from lmtx.shortlist import (
     LexicalIndex,
@@ -23,15 +24,15 @@ from lmtx.shortlist import (
     row_blocks,
     row_standardised,
 )
-from lmtx.encoder import EmbeddingCache
 from lmtx.student import Adapter, Tower
 from lmtx.tagger.calibration import Calibration
 from lmtx.tagger.inputs import Findings, TeacherKind, TrainingInputs
 from lmtx.tagger.ridge import KernelRidge
-from lmtx.tagger.weights import LEXICAL_PARTS, PARTS, Weights
+from lmtx.tagger.weights import LEXICAL_PARTS, PARTS, ZERO_SHOT_PARTS, Weights
 from lmtx.types import FloatArray, Label, Progress, Scored, no_progress
 
 _TOWER = "tower"
+_RIDGES = ("ridge", "reviewed", "linear")
 _WEAKEST_WORD = 0.1  # of the strength of the strongest, to be shown
 _FORM = {
     "bm25_document": "label_as_document",
@@ -87,6 +88,12 @@ class Tagger:
         workspace's vectors.
     ridge, reviewed : KernelRidge or None
         Over all judged documents, and over completed documents alone.
+    linear : KernelRidge or None
+        Linear heads over the words of completed documents.
+    label_text : Adapter or None
+        On completed documents alone; reads the workspace's vectors.
+    prior : float32 (n_labels,) or None
+        How often labels are given, as a logarithm.
     weights : dict
         Part -> weight >= 0, summing to 1; see `lmtx.tagger.weights.PARTS`.
     calibration : Calibration or None
@@ -112,6 +119,9 @@ class Tagger:
     tower_labels: FloatArray | None = None
     ridge: KernelRidge | None = None
     reviewed: KernelRidge | None = None
+    linear: KernelRidge | None = None
+    label_text: Adapter | None = None
+    prior: FloatArray | None = None
     weights: Weights = field(default_factory=dict)
     calibration: Calibration | None = None
     teacher: TeacherKind = "none"
@@ -128,8 +138,15 @@ class Tagger:
             names = self.label_vectors if self.tower_labels is None else self.tower_labels
             projected = self.student.project_labels(names, self.student.rows_of(self.label_ids))
         object.__setattr__(self, "student_labels", projected)
+        settled = None
+        if self.label_text is not None:
+            settled = self.label_text.project_labels(
+                self.label_vectors, self.label_text.rows_of(self.label_ids)
+            )
+        object.__setattr__(self, "settled_labels", settled)
 
     student_labels: FloatArray | None = field(init=False, repr=False, default=None)
+    settled_labels: FloatArray | None = field(init=False, repr=False, default=None)
 
     # Making
 
@@ -210,13 +227,24 @@ class Tagger:
             own = rows.doc_vectors if self.tower is None else self.tower.vectors(rows.texts)
             projected = self.student.project_documents(own)
             return np.asarray(projected @ self.student_labels.T, dtype=np.float32)
+        if part == "label_text" and self.label_text is not None and self.settled_labels is not None:
+            projected = self.label_text.project_documents(rows.doc_vectors)
+            return np.asarray(projected @ self.settled_labels.T, dtype=np.float32)
+        if part == "prior" and self.prior is not None:
+            return np.repeat(self.prior[None, :], len(rows), axis=0)
         ridge = self._ridge(part)
         if ridge is not None:
             return ridge.scores(list(rows.texts), rows.doc_vectors)
         return np.zeros((len(rows), len(self.label_ids)), dtype=np.float32)
 
+    def has(self, part: str) -> bool:
+        """Whether a part can score: zero-shot ones always, the others once they were trained."""
+        if part in ZERO_SHOT_PARTS:
+            return True
+        return getattr(self, part) is not None
+
     def _ridge(self, part: str) -> KernelRidge | None:
-        return {"ridge": self.ridge, "reviewed": self.reviewed}.get(part)
+        return {"ridge": self.ridge, "reviewed": self.reviewed, "linear": self.linear}.get(part)
 
     def scores(self, doc_vectors: FloatArray, texts: Sequence[str]) -> Iterator[tuple[slice, FloatArray]]:
         """Scores of all labels, some documents at a time.
@@ -289,7 +317,7 @@ class Tagger:
         """
         lexical = [(w, v) for w, v in self.lexical.matches(text, label_idx) if v > 0]
         learned: dict[str, float] = {}
-        for part in ("ridge", "reviewed"):
+        for part in _RIDGES:
             ridge, weight = self._ridge(part), self.weights.get(part, 0.0)
             if ridge is not None and weight > 0:
                 for word, value in ridge.word_contributions(text, label_idx):
@@ -320,11 +348,15 @@ class Tagger:
         self.lexical.save(folder / "lexical.npz")
         if self.student is not None:
             self.student.save(folder / "student")
+        if self.label_text is not None:
+            self.label_text.save(folder / "label_text")
+        if self.prior is not None:
+            arrays["prior"] = self.prior
         if self.tower is not None and self.tower_labels is not None:
             arrays["tower_labels"] = self.tower_labels.astype(np.float16)
             if self.tower.folder != folder / _TOWER:
                 shutil.copytree(self.tower.folder, folder / _TOWER, dirs_exist_ok=True)
-        for part in ("ridge", "reviewed"):
+        for part in _RIDGES:
             ridge = self._ridge(part)
             if ridge is not None:
                 ridge.save(folder / part)
@@ -344,6 +376,8 @@ class Tagger:
                 "tower": self.tower is not None,
                 "ridge": self.ridge is not None,
                 "reviewed": self.reviewed is not None,
+                "linear": self.linear is not None,
+                "label_text": self.label_text is not None,
             },
         }
         (folder / "tagger.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -369,19 +403,24 @@ class Tagger:
                 vectors = data["label_vectors"].astype(np.float32)
                 centre = data.get("centre")
                 tower_labels = data.get("tower_labels")
+                prior = data.get("prior")
             vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-            own = facts["parts"].get("tower", False)
+            has = {p for p, there in facts["parts"].items() if there}
+            own = "tower" in has
             calibration = facts["calibration"]
             return cls(
                 label_ids=tuple(facts["label_ids"]),
                 label_vectors=vectors,
                 lexical=LexicalIndex.load(folder / "lexical.npz"),
                 centre=centre,
-                student=Adapter.load(folder / "student") if facts["parts"]["student"] else None,
+                student=Adapter.load(folder / "student") if "student" in has else None,
                 tower=Tower(folder / _TOWER, cache) if own else None,
                 tower_labels=tower_labels.astype(np.float32) if own else None,
-                ridge=KernelRidge.load(folder / "ridge") if facts["parts"]["ridge"] else None,
-                reviewed=KernelRidge.load(folder / "reviewed") if facts["parts"]["reviewed"] else None,
+                ridge=KernelRidge.load(folder / "ridge") if "ridge" in has else None,
+                reviewed=KernelRidge.load(folder / "reviewed") if "reviewed" in has else None,
+                linear=KernelRidge.load(folder / "linear") if "linear" in has else None,
+                label_text=Adapter.load(folder / "label_text") if "label_text" in has else None,
+                prior=prior,
                 weights={str(p): float(w) for p, w in facts["weights"].items()},
                 calibration=Calibration(*calibration) if calibration else None,
                 teacher=facts["teacher"],

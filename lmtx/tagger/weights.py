@@ -14,8 +14,11 @@ from lmtx.types import FloatArray
 Weights = dict[str, float]
 
 ZERO_SHOT_PARTS = ("dense", "bm25_document", "bm25_query", "tfidf")
-PARTS = (*ZERO_SHOT_PARTS, "student", "ridge", "reviewed")
-"""Parts of the blend; `ridge` learns from verdicts and people, `reviewed` from completed documents alone."""
+SETTLED_PARTS = ("reviewed", "linear", "label_text", "prior")
+"""Parts that learn from completed documents alone."""
+
+PARTS = (*ZERO_SHOT_PARTS, "student", "ridge", *SETTLED_PARTS)
+"""Parts of the blend; `student` and `ridge` learn from verdicts and people."""
 
 LEXICAL_PARTS = ("bm25_document", "bm25_query", "tfidf")
 
@@ -27,6 +30,12 @@ MIN_COMPLETED = 5
 
 PRIOR_DOCUMENTS = 10.0
 """The fixed weights count as much as this many completed documents."""
+
+CLEAR = 2.0
+"""A gain on the fixed weights of so many standard errors is clear: then they count no more than that."""
+
+ENOUGH = 30
+"""Completed documents from which a part may stand alone; on fewer, the best one is best by luck."""
 
 TOP = 10
 """Places of a ranking that quality looks at."""
@@ -93,7 +102,9 @@ def choose(candidates: Candidates, parts: Sequence[str], prior: Weights, seed: i
 
     The mean of bagged greedy selection (Caruana et al., Ensemble selection, ICML 2004) on
     ranking quality and of nonnegative softmax stacking, drawn towards the fixed
-    weights as if those were `PRIOR_DOCUMENTS` documents.
+    weights as if those were `PRIOR_DOCUMENTS` documents, and further as far as the gain on them is not clear:
+    with a good teacher the fixed weights are hard to beat, and noise would cost what it brings elsewhere.
+    Where a part alone is clearly better than all that, it stands alone.
 
     Parameters
     ----------
@@ -118,7 +129,27 @@ def choose(candidates: Candidates, parts: Sequence[str], prior: Weights, seed: i
     mixed = {
         p: share * float(w) + (1 - share) * start.get(p, 0.0) for p, w in zip(parts, chosen, strict=True)
     }
-    return normalised(mixed)
+    mixed = normalised(mixed)
+    fixed, blend = (_quality_of(candidates, parts, w) for w in (start, mixed))
+    clear = _in_errors(blend - fixed) / CLEAR if len(candidates) > 1 else 1.0
+    share = float(np.clip(clear, 0.0, 1.0))
+    mixed = normalised({p: share * mixed[p] + (1 - share) * start.get(p, 0.0) for p in parts})
+    blend = _quality_of(candidates, parts, mixed)
+    alone = {p: _quality_of(candidates, parts, {p: 1.0}) for p in parts}
+    best = max(parts, key=lambda p: float(alone[p].mean()))
+    if len(candidates) >= ENOUGH and _in_errors(alone[best] - blend) > CLEAR:
+        return {p: float(p == best) for p in parts}
+    return mixed
+
+
+def _quality_of(candidates: Candidates, parts: Sequence[str], weights: Weights) -> NDArray[np.float64]:
+    return ranking_quality(candidates, np.array([weights.get(p, 0.0) for p in parts]))
+
+
+def _in_errors(gain: NDArray[np.float64]) -> float:
+    """Mean gain in standard errors; 0 where nothing is gained anywhere."""
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
+    return float(gain.mean() / error) if error > 0 else 0.0
 
 
 def normalised(weights: Weights) -> Weights:

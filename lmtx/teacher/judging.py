@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from lmtx.errors import JobCancelled, ShapeError, TeacherError
@@ -87,6 +87,17 @@ class JudgeReport:
         """Whether a budget ended it."""
         return bool(self.stopped)
 
+    def __add__(self, other: JudgeReport) -> JudgeReport:
+        """Both together; `stopped` and `problem` are the later one's where it has any."""
+        counted = {
+            f.name: getattr(self, f.name) + getattr(other, f.name)
+            for f in fields(self)
+            if f.name not in ("stopped", "problem")
+        }
+        return JudgeReport(
+            **counted, stopped=other.stopped or self.stopped, problem=other.problem or self.problem
+        )
+
 
 def judge(
     journal: JudgmentStore,
@@ -98,7 +109,7 @@ def judge(
     round: int = 0,
     progress: Progress = no_progress,
     budget: Budget = NO_BUDGET,
-    min_open: int = 1,
+    min_open: int | Callable[[Document], int] = 1,
 ) -> JudgeReport:
     """Ask about every pair that this teacher has not judged yet.
 
@@ -121,9 +132,9 @@ def judge(
     progress : callable
         Called with (documents done, n_rows, message); may raise `JobCancelled`.
     budget : Budget
-    min_open : int
-        Leave out documents with fewer open pairs than this: reading a long document once more for one
-        question may not be worth it.
+    min_open : int or callable
+        Leave out documents with fewer open pairs than this, for all or by document: reading a long one once
+        more for one question may not be worth it.
 
     Returns
     -------
@@ -325,10 +336,10 @@ class _Supply:
         requests: Iterator[TeacherRequest],
         budget: Budget,
         record: _Record,
-        min_open: int,
+        min_open: int | Callable[[Document], int],
     ) -> None:
         self._teacher, self._requests, self._budget, self._record = teacher, requests, budget, record
-        self._min_open = max(1, min_open)
+        self._min_open = min_open if callable(min_open) else lambda document: min_open
         self._began = time.monotonic()
         self._measured = budget.tokens is not None or budget.dollars is not None
         self._out: dict[int, tuple[int, float]] = {}  # tokens and dollars that requests under way may take
@@ -347,7 +358,7 @@ class _Supply:
             if request is None:
                 self.ended = True
                 break
-            if len(request.labels) >= self._min_open:
+            if len(request.labels) >= max(1, self._min_open(request.document)):
                 self.stopped = self._exceeded(request)
                 if self.stopped:
                     self.ended = True

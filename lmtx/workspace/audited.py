@@ -85,7 +85,7 @@ def label_figures(parts: Parts) -> tuple[Tags, LabelFigures] | None:
 
 
 def settled_documents(parts: Parts) -> dict[str, frozenset[str]]:
-    """Return the documents that the audit settled and that count, with the labels they should have.
+    """Return the documents that were completed in the audit and count, with the labels they should have.
 
     Documents of the reserve that people completed and whose turn in the audit's order has come, among those
     that the run in use has tagged. In the audit's order.
@@ -136,7 +136,7 @@ def _report(parts: Parts, system: str, tags: Tags, cut: Cut) -> PrecisionReport:
 
 
 def recall_of(found: Audit) -> Interval:
-    """Share of the wanted tags that are given, by settled documents."""
+    """Share of the wanted tags that are given, by audited documents."""
     from lmtx.quality.estimates import document_ratio
 
     hits, wanted = np.zeros(len(found.settled)), np.zeros(len(found.settled))

@@ -20,6 +20,7 @@ from lmtx.workspace import (
     calibrating,
     elsewhere,
     exporting,
+    icxml,
     importing,
     learning,
     measuring,
@@ -28,6 +29,7 @@ from lmtx.workspace import (
     teaching,
     trials,
 )
+from lmtx.workspace.compare_methods import CompareMethods
 from lmtx.workspace.decisions_file import import_decisions
 from lmtx.workspace.models import (
     DocumentDetail,
@@ -60,7 +62,7 @@ LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "p
 OnBad = Literal["stop", "skip"]
 
 
-class Workspace(ReviewMethods, PrecisionMethods):
+class Workspace(ReviewMethods, PrecisionMethods, CompareMethods):
     """One project in one folder.
 
     Make one with `create`, open it with `open`; both are context managers. Everything durable is in
@@ -543,9 +545,23 @@ class Workspace(ReviewMethods, PrecisionMethods):
         """Messages ("role", "content") that a template makes of a document and of labels to ask about."""
         return prompting.render(self._parts, text, document_id, label_ids, few_shot)
 
-    def train(self, progress: Progress = no_progress, **config: Any) -> Run:
-        """Train student and tagger on what is known now; promoted unless a gate says no."""
-        return learning.train(self._parts, progress, config)
+    def train(self, progress: Progress = no_progress, student: str = "adapter", **config: Any) -> Run:
+        """Train student and tagger on what is known now; promoted unless a gate says no.
+
+        Cancelled or killed, a student with an encoder of its own goes on from its last checkpoint when the
+        same is asked for again.
+
+        Parameters
+        ----------
+        progress : callable
+        student : {"adapter", "finetune", "official", "maclr", "rts"}
+            A layer on the frozen encoder; a fine-tuned copy of the encoder; that by the procedure that LMTX
+            was published with; or a pre-training on texts and label names, which reads no verdict and is
+            never promoted by itself.
+        **config
+            Settings of that kind, see `lmtx.student.kinds`.
+        """
+        return learning.train(self._parts, progress, student, config)
 
     def cycle(
         self,
@@ -556,13 +572,26 @@ class Workspace(ReviewMethods, PrecisionMethods):
         progress: Progress = no_progress,
         *,
         budget: Mapping[str, float | None] | None = None,
+        student: str = "adapter",
+        **config: Any,
     ) -> CycleReport:
         """Run rounds of shortlist, judge, train, score, until the held-out score stops improving.
 
-        `budget` as for `teach`, over all rounds; what was answered by its end is trained on.
+        `budget` as for `teach`, over all rounds; what was answered by its end is trained on. `student` and
+        `config` as for `train`, but for the kinds that read no verdicts. A student of kind "finetune" is
+        trained at the end, and the rounds rank with an adapter; with `finetune_every_round=True` it ranks
+        them all.
         """
         return learning.cycle(
-            self._parts, teacher, rounds, limit_docs, seed, budget=budget, progress=progress
+            self._parts,
+            teacher,
+            rounds,
+            limit_docs,
+            seed,
+            budget=budget,
+            student=student,
+            settings=config,
+            progress=progress,
         )
 
     def runs(self) -> list[Run]:
@@ -572,6 +601,55 @@ class Workspace(ReviewMethods, PrecisionMethods):
     def promote(self, run_id: str) -> None:
         """Make a run the one that predicts; an older run rolls back."""
         learning.promote(self._parts, run_id)
+
+    def icxml(
+        self,
+        teacher: str | None = None,
+        limit_docs: int | None = 20,
+        variant: Literal["content", "label"] = "content",
+        *,
+        document_ids: Sequence[str] | None = None,
+        budget_tokens: int | None = None,
+        progress: Progress = no_progress,
+        **settings: Any,
+    ) -> Run:
+        """Let a language model label documents by ICXML, with no training; see `lmtx.baselines.icxml`.
+
+        Each answer is kept as it comes in: the same call goes on where it was cut off and asks nothing twice.
+
+        Parameters
+        ----------
+        teacher : str, optional
+            Specification of a language model that writes text; the teacher last used where None.
+        limit_docs : int, optional
+            Only the first so many documents.
+        variant : {"content", "label"}
+            Demonstrations: near documents whose labels the model writes, or near labels for which it writes
+            a title.
+        document_ids : sequence of str, optional
+            Documents to label; where None, test documents with gold labels, in row order.
+        budget_tokens : int, optional
+            Most tokens of this call; documents that are not done by then are left out.
+        **settings
+            Fields of `IcxmlConfig`.
+
+        Returns
+        -------
+        Run
+            Of kind "icxml". It holds predictions for these documents, and is never put in use.
+
+        Raises
+        ------
+        InputError
+            If the teacher writes no text.
+        ConsentError
+            If texts would be sent to a machine that `consent` was not given for.
+        NothingToDoError
+            If there is no document to label, or the budget does not suffice for one.
+        """
+        return icxml.icxml(
+            self._parts, teacher, variant, limit_docs, document_ids, budget_tokens, progress, settings
+        )
 
     # ---- measuring ----------------------------------------------------------------------------
 

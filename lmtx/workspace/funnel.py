@@ -1,4 +1,4 @@
-"""Where wanted tags are lost, and where wrong ones come from: on documents that the audit settled.
+"""Where wanted tags are lost, and where wrong ones come from: on documents completed in the audit.
 
 A document counts where it is one of the audit's random sample of whole documents and the teacher was asked
 about it. What the teacher was asked is what it has judged there so far: `judge_audited` asks about the
@@ -35,7 +35,7 @@ Verdicts = dict[str, dict[str, tuple[str, float | None]]]
 
 @dataclass(frozen=True)
 class _Settled:
-    """Documents that the audit settled, and what is known of them.
+    """Documents completed in the audit, and what is known of them.
 
     wanted, given : labels that they should have, and labels that the run in use gives
     teacher : whose verdicts are in `verdicts`; "" where nobody was asked
@@ -106,24 +106,29 @@ def _steps(
     ]
 
 
-def teacher_answers(parts: Parts) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the teacher's probabilities on settled documents, and whether people wanted the pair.
+def teacher_answers(
+    parts: Parts,
+) -> tuple[list[tuple[str, str]], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the teacher's probabilities on audited documents, and whether people wanted the pair.
 
     Of the teacher that the funnel is about; pairs without a probability are left out.
 
     Returns
     -------
+    pairs : list of (document id, label id)
     probability : float64 (n,)
     accepted : bool (n,)
     """
     found = _settled(parts)
-    pairs = [
-        (probability, label_id in found.wanted[i])
+    told = [
+        (i, label_id, probability)
         for i, said in (found.verdicts if found is not None else {}).items()
         for label_id, (_, probability) in said.items()
         if found is not None and probability is not None
     ]
-    return np.array([p for p, _ in pairs], dtype=np.float64), np.array([y for _, y in pairs], dtype=np.bool_)
+    wanted = [label_id in found.wanted[i] for i, label_id, _ in told] if found is not None else []
+    pairs = [(i, label_id) for i, label_id, _ in told]
+    return pairs, np.array([p for *_, p in told], dtype=np.float64), np.array(wanted, dtype=np.bool_)
 
 
 def judge_audited(parts: Parts, spec: str | None, progress: Progress) -> dict[str, int]:
@@ -140,7 +145,7 @@ def judge_audited(parts: Parts, spec: str | None, progress: Progress) -> dict[st
     ids = _ids(parts)
     if not ids:
         raise NothingToDoError(
-            "No document of the reserve is settled yet, so there is nothing to ask the teacher about. "
+            "No document of the reserve is audited yet, so there is nothing to ask the teacher about. "
             "Complete some documents of the audit on the Review page first."
         )
     parts.embed_all(progress)
@@ -183,7 +188,7 @@ def shortlists(parts: Parts, documents: Sequence[Document], *, own: bool) -> Int
 
 
 def _settled(parts: Parts) -> _Settled | None:
-    """Gather what is known of the documents that the audit settled; kept until something is said."""
+    """Gather what is known of the documents completed in the audit; kept until something is said."""
     from lmtx.workspace.auditing import version_of
     from lmtx.workspace.population import tags_of
 

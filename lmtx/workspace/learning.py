@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from lmtx.errors import InputError
 from lmtx.jobs import spare_cores
 from lmtx.types import Progress, Run
-from lmtx.workspace import importing, measuring
+from lmtx.workspace import importing, measuring, predicted
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.teaching import EVIDENCE, inputs, needs, ready
 
@@ -27,24 +25,13 @@ def _modest() -> Iterator[None]:
         yield
 
 
-def train(parts: Parts, progress: Progress, config: dict[str, Any]) -> Run:
+def train(parts: Parts, progress: Progress, student: str, config: dict[str, Any]) -> Run:
     """See `Workspace.train`."""
     from lmtx.cycle import train_once
 
     needs(parts.corpus())
-    try:
-        with _modest():
-            return train_once(inputs(parts), progress, **config)
-    except TypeError as error:
-        if "unexpected keyword" in str(error):  # a setting of that name does not exist
-            raise InputError(f"Training setting: {error}. Known: {', '.join(_settings())}.") from error
-        raise
-
-
-def _settings() -> list[str]:
-    from lmtx.student import AdapterConfig
-
-    return [field.name for field in fields(AdapterConfig)]
+    with _modest():
+        return train_once(inputs(parts), progress, kind=student, **config)
 
 
 def cycle(
@@ -55,6 +42,8 @@ def cycle(
     seed: int | None,
     *,
     budget: Mapping[str, float | None] | None,
+    student: str = "adapter",
+    settings: Mapping[str, Any] | None = None,
     progress: Progress,
 ) -> CycleReport:
     """See `Workspace.cycle`."""
@@ -73,11 +62,14 @@ def cycle(
             seed=seed,
             progress=progress,
             budget=limits,
+            kind=student,
+            **(settings or {}),
         )
 
 
 def promote(parts: Parts, run_id: str) -> None:
     """See `Workspace.promote`."""
+    predicted.refuse(parts.journal.run(run_id))
     parts.journal.promote(run_id)
 
 

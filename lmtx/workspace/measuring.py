@@ -10,7 +10,7 @@ import numpy as np
 
 from lmtx.errors import InputError, NotFoundError, NothingToDoError
 from lmtx.types import Document, Progress, Scored, content_hash
-from lmtx.workspace import tagging
+from lmtx.workspace import predicted, tagging
 from lmtx.workspace.models import Example
 from lmtx.workspace.parts import Parts
 
@@ -32,8 +32,12 @@ def evaluate(
     from lmtx.quality import evaluate as ranking_metrics
 
     documents, gold = gold_documents(parts, split, limit_docs)
-    ids, scored = _rank(parts, documents, system, progress)
-    return ranking_metrics(scored, _gold_matrix(documents, gold, ids))
+    run = tagging.answering_run(parts, system)
+    if run is not None and run.kind == predicted.KIND:
+        ids, documents, scored = predicted.ranked(parts, run, documents, _RANKED)
+    else:
+        ids, scored = _rank(parts, documents, system, progress)
+    return ranking_metrics(scored, gold_matrix(documents, gold, ids))
 
 
 def gold_documents(
@@ -74,7 +78,7 @@ def _rank(
     return found.label_ids, Scored(label_idx, score)
 
 
-def _gold_matrix(
+def gold_matrix(
     documents: Sequence[Document], gold: dict[str, tuple[str, ...]], ids: Sequence[str]
 ) -> sparse.csr_matrix:
     """Binary truth, a row a document; labels that the system does not know get columns behind its own."""
@@ -118,7 +122,7 @@ def _measure_labels(parts: Parts, system: str, cut: int | float | None, progress
 
     documents, gold = gold_documents(parts, "test", None)
     ids, predicted = _predicted(parts, documents, system, cut, progress)
-    truth = _gold_matrix(documents, gold, ids)
+    truth = gold_matrix(documents, gold, ids)
     labels = parts.labels_by_id()
     column = {label_id: j for j, label_id in enumerate(ids)}
     for document in documents:

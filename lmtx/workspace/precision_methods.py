@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from lmtx.types import Progress, no_progress
 from lmtx.workspace import audit_answers, audit_design, audit_planning, audited, comparing, funnel
 from lmtx.workspace.parts import Parts
-from lmtx.workspace.precision_models import Cut, Design
+from lmtx.workspace.precision_models import Cut, Design, Figure, Prober
 
 if TYPE_CHECKING:
     from lmtx.quality import Reliability
     from lmtx.workspace.precision_models import (
+        Answer,
         AuditPlan,
         Funnel,
         LabelErrors,
@@ -42,12 +43,33 @@ class PrecisionMethods:
         """Return the audited answers on a label, right, wrong and missed, and what it is confused with."""
         return audit_answers.label_errors(self._parts, label_id, system, cut)
 
-    def audited_reliability(self, of: Literal["tagger", "teacher"] = "tagger") -> Reliability | None:
+    def audited_tags(
+        self, system: str = "tagger", cut: Cut | None = None, figure: Figure = "precision"
+    ) -> list[Answer]:
+        """Return the audited answers that a figure of all tags of a system rests on, the newest first.
+
+        Of precision: those on tags that it gives. Of recall: those on tags that the documents completed in
+        the audit should have, "right" where it gives them, else "missed". Empty where it has not tagged the
+        reserve.
+        """
+        return audit_answers.audited_tags(self._parts, system, cut, figure)
+
+    def audited_reliability(self, of: Prober = "tagger") -> Reliability | None:
         """Hold probabilities against the audit's answers; None with fewer than fifty of them.
 
-        Of the teacher: on documents that the audit settled and the teacher judged; see `judge_audited`.
+        Each answer counts by the tags of the reserve that it stands for, so that it tells of all tags
+        however the audit was drawn. Of the teacher: on documents completed in the audit that the teacher
+        judged, all alike; see `judge_audited`.
         """
         return audit_answers.audited_reliability(self._parts, of)
+
+    def reliability_tags(self, of: Prober, number: int) -> list[Answer]:
+        """Return the audited answers of one bin of `audited_reliability`, the newest first.
+
+        `number` is its place among the bins, from 0; empty where there is none. "right" is what people
+        accepted.
+        """
+        return audit_answers.reliability_tags(self._parts, of, number)
 
     def audit_plan(self) -> list[AuditPlan]:
         """Say what 50, 100, 200, 500 and 1,000 more audited pairs would buy under each design."""
@@ -71,7 +93,7 @@ class PrecisionMethods:
         return funnel.error_funnel(self._parts)
 
     def judge_audited(self, teacher: str | None = None, progress: Progress = no_progress) -> dict[str, int]:
-        """Ask the teacher about the shortlists of settled documents of the reserve, for the funnel.
+        """Ask the teacher about the shortlists of documents completed in the audit, for the funnel.
 
         Such judgments measure, and never train. Returns "documents", "pairs" (asked now). A job's verb.
 

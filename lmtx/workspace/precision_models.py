@@ -20,6 +20,12 @@ TAGS = 5
 
 Outcome = Literal["right", "wrong", "missed"]
 
+Prober = Literal["tagger", "teacher"]
+"""Who gives probabilities that can be held against the audit."""
+
+Figure = Literal["precision", "recall"]
+"""A figure of all tags, by what the audit said."""
+
 MOST_PUT_OFF = 0.05
 """Share of what was asked that may have been put off: beyond, nothing is promised, as these may be hard."""
 
@@ -63,13 +69,13 @@ class PrecisionReport:
     design : Design
         How pairs are drawn.
     n_documents, n_pairs : int
-        Documents that the audit settled as a whole, and answered pairs that count.
+        Documents that were completed in the audit, and answered pairs that count.
     n_passed, n_left_open : int
         Pairs that were asked and put off, and those that were left open in the order.
     n_reserve, n_looked_at : int
         Documents of the reserve, and those of them whose tags are known, the first in the audit's order.
     precision, macro, recall : Interval
-        Of all tags; mean over labels; of the wanted tags those that are given (settled documents alone).
+        Of all tags; mean over labels; of the wanted tags those that are given (audited documents alone).
     groups : list of GroupFigure
         By broadest label where the label set has a hierarchy, else by how often labels are given.
     promise : Promise or None
@@ -140,9 +146,12 @@ class Answer:
     """An audited pair behind a figure: what was said, and by whom.
 
     outcome : "right", "wrong" (given, not wanted) or "missed" (wanted, not given)
+    whole : whether the document was completed, and the answer is a part of that
     instead : names of labels that the document should have and did not get (of a wrong tag), or got
-        although it should not (of a missed one); known of settled documents alone
+        although it should not (of a missed one); known of audited documents alone
     counts : whether it is part of the random sample behind the figure
+    probability : what the system, or the teacher, gave it; None where it gave none
+    stands_for : tags of the reserve that it stands for: one over its chance to be drawn
     """
 
     document_id: str
@@ -155,6 +164,8 @@ class Answer:
     whole: bool
     counts: bool
     instead: list[str] = field(default_factory=list)
+    probability: float | None = None
+    stands_for: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +201,7 @@ class FunnelStep:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """Where wanted tags are lost and where wrong ones come from, by documents that the audit settled.
+    """Where wanted tags are lost and where wrong ones come from, by documents completed in the audit.
 
     Attributes
     ----------
@@ -198,7 +209,7 @@ class Funnel:
     teacher : str
         Its specification; "" where none was asked about these documents.
     n_documents, n_judged : int
-        Settled documents, and those of them whose shortlist the teacher judged: the others do not count for
+        Audited documents, and those of them whose shortlist the teacher judged: the others do not count for
         what it says.
     wanted : list of FunnelStep
         Of all wanted tags of the judged documents: found by the tagger; else lost by the shortlist (the
@@ -259,6 +270,21 @@ class LabelDifference:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentDifference:
+    """A document on which two runs differ.
+
+    gained, lost : ids of labels about which only the new run is right, and only the old one
+    wanted : those of them that the document should have
+    """
+
+    document_id: str
+    title: str
+    gained: frozenset[str]
+    lost: frozenset[str]
+    wanted: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class RunComparison:
     """Two runs on the same documents, each document ranked by both without having been learned from.
 
@@ -268,12 +294,14 @@ class RunComparison:
         Ids of runs.
     basis : "completed" or "audit"
         Documents that people completed outside the reserve, by cross-validation: what a gate may use.
-        Or those that the audit settled: only for reporting.
+        Or those that were completed in the audit: only for reporting.
     n_documents : int
     precision, recall : Difference
         At five tags.
     labels : list of LabelDifference
         Those where the runs differ, the worst first.
+    documents : list of DocumentDifference
+        Those on which the runs differ, the worst first: what the difference rests on.
     """
 
     new: str
@@ -283,6 +311,12 @@ class RunComparison:
     precision: Difference
     recall: Difference
     labels: list[LabelDifference]
+    documents: list[DocumentDifference] = field(default_factory=list)
+
+    def on(self, label_id: str) -> list[DocumentDifference]:
+        """Documents on which the runs differ about one label, those that were lost first."""
+        found = [d for d in self.documents if label_id in d.gained or label_id in d.lost]
+        return sorted(found, key=lambda d: label_id in d.gained)
 
     @property
     def worse(self) -> list[LabelDifference]:
@@ -313,6 +347,8 @@ __all__ = [
     "Cut",
     "Design",
     "Difference",
+    "DocumentDifference",
+    "Figure",
     "Funnel",
     "FunnelStep",
     "GroupFigure",
@@ -320,6 +356,7 @@ __all__ = [
     "LabelErrors",
     "Outcome",
     "PrecisionReport",
+    "Prober",
     "RunComparison",
     "TrendPoint",
     "too_many_put_off",

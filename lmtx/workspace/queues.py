@@ -164,7 +164,7 @@ class Queues:
         run_id = self._run(parts)
         key = encoder_key(parts.settings.encoder)
         if run_id is not None:
-            return (key, run_id), run_id
+            return (key, run_id, self._corpus(parts)), run_id  # labels may have come since
         # Without a run, labels and documents decide; vectors may have come meanwhile.
         return (key, None, self._corpus(parts), int(time.monotonic() // 60)), None
 

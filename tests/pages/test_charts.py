@@ -83,6 +83,7 @@ def test_the_course_draws_recall_only_where_it_is_known() -> None:
     frame = pd.DataFrame(
         {
             "run": [1, 3],
+            "run_id": ["r1", "r3"],
             "note": ["", ""],
             **{"value": [0.5, 0.6], "low": [0.4, 0.5], "high": [0.6, 0.7]},
             **{key: [None, None] for key in ("recall", "recall_low", "recall_high")},
@@ -93,7 +94,10 @@ def test_the_course_draws_recall_only_where_it_is_known() -> None:
     assert list(figure.data[0].error_y.array) == pytest.approx([10, 10])
     assert figure.layout.xaxis.ticktext == ("1", "3")
     known = frame.assign(recall=[0.2, 0.3], recall_low=[0.1, 0.2], recall_high=[0.3, 0.4])
-    assert [a.text for a in charts_measured.trend(known, "x").layout.annotations] == ["precision", "recall"]
+    figure = charts_measured.trend(known, "x")
+    assert [a.text for a in figure.layout.annotations] == ["precision", "recall"]
+    points = [point[-2:] for line in figure.data for point in line.customdata]
+    assert points == [["r1", "precision"], ["r3", "precision"], ["r1", "recall"], ["r3", "recall"]]
 
 
 def test_gold_figures_by_hand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,7 +101,7 @@ def _no_gold(status: object) -> object:
 
 def test_the_funnel_asks_for_audited_documents_where_there_are_none(full: Path) -> None:
     at = drawn("measured_funnel")
-    assert "No audited document is settled yet" in text_of(at)
+    assert "No document is audited yet" in text_of(at)
     assert any(b.label == "Audit documents" for b in at.button)
 
 
@@ -175,6 +176,42 @@ def test_two_runs_are_compared_on_completed_documents(library: Path) -> None:
     assert "only reports" in text_of(at)
 
 
+def on_page(open_page: Open, **params: str) -> AppTest:
+    """Open the audited view of the precision screen, as a link does."""
+    at = open_page("precision", truth="reviewed", **params)
+    assert not at.exception
+    return at
+
+
+def test_a_label_that_differs_leads_to_the_documents_on_which_it_does(library: Path, open_page: Open) -> None:
+    with Workspace.open(library, own_index=False) as workspace:
+        runs = workspace.runs()
+        found = workspace.compare_runs(runs[0].id, runs[1].id, "completed")
+    assert found is not None
+    assert found.labels  # or nothing is tested
+    label = found.labels[0]
+    at = on_page(open_page, view="runs", apart=label.label_id)
+    at.selectbox(key="compared_old").set_value(runs[1].id).run()
+    rows = found.on(label.label_id)
+    shown = at.dataframe[0].value
+    assert list(shown["Document"]) == [d.title for d in rows[:25]]
+    assert list(shown["Change"]) == ["lost"] * min(label.lost, 25) + ["gained"] * (len(shown) - label.lost)
+    for d, words in zip(rows, shown["In words"], strict=False):
+        assert words.startswith("wanted") == (label.label_id in d.wanted)
+    assert f"{label.lost} document" in text_of(at)
+    at.button(key="apart_back").click().run()
+    assert list(at.dataframe[0].value["Label"]) == [x.name for x in found.labels[:25]]
+    at.button(key="apart_all").click().run()
+    shown = at.dataframe[0].value
+    assert list(shown["Document"]) == [d.title for d in found.documents[:25]]
+    names = {x.label_id: x.name for x in found.labels}
+    for d, lost, gained in zip(found.documents, shown["Lost"], shown["Gained"], strict=False):
+        signs = {f"{'+' if x not in d.wanted else '−'} {names[x]}" for x in d.lost}
+        assert signs == set(filter(None, lost.split(", ")))
+        signs = {f"{'+' if x in d.wanted else '−'} {names[x]}" for x in d.gained}
+        assert signs == set(filter(None, gained.split(", ")))
+
+
 def test_runs_without_common_documents_say_what_is_missing(library: Path) -> None:
     at = drawn("measured_comparison")
     first = at.selectbox(key="compared_old").options[-1]
@@ -225,6 +262,34 @@ def test_reliability_is_drawn_from_audited_answers_or_says_how_many_it_takes(lib
     assert "outside the reserve" in text
 
 
+def test_a_group_of_probabilities_leads_to_its_answers(
+    library: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So few documents are reserved here that the audit has 35 answers: enough to draw two groups of.
+    monkeypatch.setattr(sys.modules["lmtx.quality.reliability"], "MIN_ANSWERS", 30)
+    with Workspace.open(library, own_index=False) as workspace:
+        workspace.promote(workspace.runs()[0].id)  # which completed documents calibrate
+        found = workspace.audited_reliability("tagger")
+        assert found is not None  # or nothing is tested
+        answers = workspace.reliability_tags("tagger", 1)
+    group = found.bins[1]
+    at = on_page(open_page, view="probabilities", behind="tagger.1")
+    table, listed = at.dataframe[0].value, at.dataframe[-1].value
+    assert table["Right / answers"].iloc[1] == f"{group.n_accepted} / {group.n}"
+    assert list(listed["Document"]) == [a.title for a in answers[:25]]
+    assert list(listed["Label"]) == [a.label_name for a in answers[:25]]
+    assert f"{group.n_accepted} of {group.n} answers" in text_of(at)
+    points = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][-1]["customdata"]
+    assert points == [[b.n, i] for i, b in enumerate(found.bins)]
+    at.segmented_control(key="behind_tagger_1").set_value("wrong").run()
+    assert len(at.dataframe[-1].value) == min(25, group.n - group.n_accepted)
+    at.button(key="close_reliability").click().run()
+    assert not at.exception
+    assert len(at.dataframe) == 1
+    for nothing in ("tagger.99", "tagger.x", "teacher.0", "nonsense"):
+        assert len(on_page(open_page, view="probabilities", behind=nothing).dataframe) == 1
+
+
 def test_a_teacher_without_probabilities_is_not_offered_to_be_asked_again(library: Path) -> None:
     with Workspace.open(library, own_index=False) as workspace:
         assert measured_calibration.missing(workspace, "teacher") == measured_calibration.MISSING["teacher"]
@@ -238,7 +303,7 @@ def test_a_teacher_without_probabilities_is_not_offered_to_be_asked_again(librar
 
 
 def test_calibration_error_by_chance_is_what_honest_probabilities_make() -> None:
-    bins = tuple(Bin(p, 40, 0) for p in (0.2, 0.5, 0.8))
+    bins = tuple(Bin(p, 40, 0, p, 40.0, 1 / 3) for p in (0.2, 0.5, 0.8))
     rng = np.random.default_rng(0)
     drawn = [rng.binomial(40, b.probability, 4000) / 40 - b.probability for b in bins]
     expected = float(np.mean(np.abs(drawn)))
@@ -259,6 +324,27 @@ def test_the_course_over_runs_shows_each_runs_precision(library: Path) -> None:
     at = drawn("measured_trend")
     assert titles(at) == [measured_trend.finding(frame)]
     assert "Two runs compared" in text_of(at)
+    assert list(at.dataframe[0].value["Run"]) == list(frame["run"])[::-1]
+
+
+def test_a_run_in_the_course_leads_to_the_answers_that_made_its_figures(
+    library: Path, open_page: Open
+) -> None:
+    with Workspace.open(library, own_index=False) as workspace:
+        frame = measured_trend.table_of(workspace.precision_trend(), workspace.runs())
+        run = frame.iloc[0]
+        made = workspace.audited_tags(run["run_id"])
+        wanted = workspace.audited_tags(run["run_id"], figure="recall")
+    at = on_page(open_page, view="runs", behind=f"precision.{run['run_id']}")
+    right = sum(a.outcome == "right" for a in made)
+    assert f"{right} of {len(made)} audited tags" in text_of(at).replace("\u202f", "")
+    assert list(at.dataframe[-1].value["Document"]) == [a.title for a in made[:25]]
+    assert len(made) == run["n"]
+    at.segmented_control(key=f"trend_figure_{run['run_id']}_precision").set_value("recall").run()
+    assert not at.exception
+    assert "recall is this share" in text_of(at)
+    assert list(at.dataframe[-1].value["Document"]) == [a.title for a in wanted[:25]]
+    assert at.query_params["behind"] in ([f"recall.{run['run_id']}"], f"recall.{run['run_id']}")
 
 
 def test_the_course_claims_neither_a_rise_nor_chance() -> None:

@@ -175,9 +175,12 @@ def test_what_a_figure_rests_on_is_its_sample_and_links_list_the_audit(
         assert report is not None
         assert one is not None
         assert one.n_pairs < report.n_pairs
+    names = {b.key: b.label for b in screen(open_page, tags="1").button}
+    assert names["behind_precision"].startswith(f"{one.n_pairs} audited tag")
     at = screen(open_page)
-    assert f"{report.n_pairs} audited tags, and for recall 2 settled documents" in text_of(at)
-    assert f"{one.n_pairs} audited tag" in text_of(screen(open_page, tags="1"))
+    names = {b.key: b.label for b in at.button}
+    assert names["behind_precision"] == f"{report.n_pairs} audited tags"
+    assert names["behind_recall"] == "2 audited documents"
     names = {b.key: b.label for b in at.button}
     assert names["decisions_pairs"] == "Audit’s decisions on pairs"
     assert names["decisions_documents"] == "Audited documents in the history"
@@ -191,6 +194,30 @@ def test_what_a_figure_rests_on_is_its_sample_and_links_list_the_audit(
     assert set(at.dataframe[0].value["Queue"]) == {"Random documents to measure"}
     at = open_page("review", mode="history", through="audit", said="complete", standing="1")
     assert "2 decisions" in text_of(at)
+
+
+def test_figures_of_the_overview_list_the_answers_that_they_are_made_of(
+    audited: Path, open_page: Open
+) -> None:
+    with Workspace.open(audited / "library", own_index=False) as workspace:
+        one, wanted = workspace.audited_tags(cut=Cut(1)), workspace.audited_tags(figure="recall")
+    at = screen(open_page, tags="1")
+    before = len(at.dataframe)
+    at.button(key="behind_precision").click().run()
+    assert not at.exception
+    assert len(at.dataframe) == before + 1
+    shown = at.dataframe[0].value
+    assert list(shown["Document"]) == [a.title for a in one]
+    assert list(shown["Answer"]) == [a.outcome for a in one]
+    at.button(key="behind_precision").click().run()  # again: it goes
+    assert len(at.dataframe) == before
+    shown = screen(open_page, behind="recall").dataframe[0].value
+    assert len(shown) == min(25, len(wanted))
+    assert set(shown["Answer"]) <= {"right", "missed"}
+    # Another view starts without it.
+    at = screen(open_page, behind="recall")
+    at.segmented_control(key="reviewed_view").set_value("runs").run()
+    assert "behind" not in at.query_params
 
 
 def test_pairs_are_asked_about_only_where_the_tags_are_those_that_are_measured(

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lmtx.encoder import SentenceEncoder, load_encoder, packaged_folder
 from lmtx.workspace import Workspace
 
 
@@ -26,7 +27,7 @@ def complete(workspace: Workspace, n: int, policy: str, reviewer: str = "Ada") -
 
 
 @pytest.fixture(scope="session")
-def audited_demo(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def audited_demo(tmp_path_factory: pytest.TempPathFactory, encoded_demo: Path) -> SimpleNamespace:
     """Folder of the workspace, and its documents: `folder`, `before`, `since`, `audited`.
 
     The evidence teacher's cycle, a training on the 30 documents `before`, one on the 20 `since` too, and 40
@@ -34,6 +35,7 @@ def audited_demo(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """
     folder = tmp_path_factory.mktemp("audited") / "w"
     with Workspace.create(folder, reserve_share=0.4, audit_share=0.0) as workspace:
+        shutil.copy(encoded_demo / "vectors.db", folder)
         workspace.demo()
         before = complete(workspace, 30, "default")
         workspace.train()
@@ -57,3 +59,32 @@ def copied(audited_demo: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[[
     yield copy
     for workspace in opened:
         workspace.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> SentenceEncoder:
+    """An encoder of two narrow layers with random weights: all is computed, in milliseconds."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(packaged_folder())
+    size = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=128,
+    )
+    BertModel(size).save_pretrained(folder / "bert")
+    tokenizer.save_pretrained(folder / "bert")
+    modules = [Transformer(str(folder / "bert")), Pooling(32), Normalize()]
+    model = SentenceTransformer(modules=modules, device="cpu")
+    model.max_seq_length = 64
+    model.save(str(folder / "model"), create_model_card=False)
+    return load_encoder(str(folder / "model"), "cpu", precision="fp32")

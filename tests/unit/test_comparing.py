@@ -158,6 +158,17 @@ def test_completed_documents_compare_runs_by_cross_validation(
     )
     names = {x.id: x.name for x in workspace.journal.corpus().labels}
     assert all(x.name == names[x.label_id] for x in found.labels)
+    # Each count leads to its documents, and these to what people said.
+    for x in found.labels:
+        documents = found.on(x.label_id)
+        assert [x.label_id in d.lost for d in documents] == [True] * x.lost + [False] * x.gained
+        for d in documents:
+            assert (x.label_id in d.wanted) == (x.label_id in gold[d.document_id])
+    assert {d.document_id for d in found.documents} == {i for i in gold if before[i] != after[i]}
+    net = [len(d.gained) - len(d.lost) for d in found.documents]
+    assert net == sorted(net)
+    titles = workspace.journal.document_rows(gold)
+    assert all(d.title == titles[d.document_id].title for d in found.documents)
     back = workspace.compare_runs(first.id, second.id)
     assert back is not None
     assert back.precision.gain == pytest.approx(-found.precision.gain)

@@ -22,6 +22,7 @@ from lmtx.cycle import (
     CycleInputs,
     left_out,
     preview_cycle,
+    rounds,
     run_cycle,
     seeded_rows,
     train_once,
@@ -438,9 +439,9 @@ import sys
 from pathlib import Path
 
 import lmtx.teacher.judging as judging
-from lmtx.cycle import run_cycle
+from lmtx.cycle import rounds, run_cycle
 
-tests, demo, folder, kill_at, min_open, active = sys.argv[1:]
+tests, demo, folder, kill_at, min_open, active, rounds.MIN_EARLY = *sys.argv[1:7], int(sys.argv[7])
 sys.path.insert(0, tests)
 import test_cycle
 
@@ -453,23 +454,30 @@ print("done")
 """
 
 
-@pytest.mark.parametrize(("min_open", "active"), [(1, 0.0), (3, 0.0), (2, 0.6)])
+@pytest.mark.parametrize(
+    ("min_open", "active", "min_early"), [(1, 0.0, 100), (3, 0.0, 100), (2, 0.6, 100), (1, 0.0, 10)]
+)
 def test_killed_and_started_again_it_makes_the_calls_of_one_that_was_not(
     corpus: tuple[list[Document], list[Label]],
     demo_folder: Path,
     tmp_path: Path,
     min_open: int,
     active: float,
+    min_early: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(rounds, "MIN_EARLY", min_early)
     options = {"patience": 3, "limit_docs": 60, "min_open": min_open, "active": active or None}
     whole = inputs_of(tmp_path / "whole", *corpus)
     teacher = Metered(whole)
     expected = run_cycle(whole, teacher, 3, **options)
-    # In the middle of the second round: with its predecessor and that one's held-out documents before it.
+    # In the middle of the second round, with its predecessor and that one's held-out documents before it;
+    # with early students in the last part of the first round.
     first = len(teacher.asked[0]) + len(teacher.asked[1])
     kill_at = first + len(teacher.asked[2]) // 2
     folder = tmp_path / "killed"
     arguments = [str(x) for x in (Path(__file__).parent, demo_folder, folder, kill_at, min_open, active)]
+    arguments.append(str(min_early))
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
@@ -489,6 +497,45 @@ def test_killed_and_started_again_it_makes_the_calls_of_one_that_was_not(
 
     assert asked(again.asked) == asked(teacher.asked)[kill_at:]
     assert report.run.fingerprint == expected.run.fingerprint
+
+
+def train_ids(inputs: CycleInputs) -> set[str]:
+    view = inputs.journal.corpus()
+    return {view.documents[int(i)].id for i in view.rows("train")}
+
+
+def test_a_first_student_saves_a_second_reading(
+    inputs: CycleInputs,
+    corpus: tuple[list[Document], list[Label]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds, "EARLY", ())
+    without = Metered(inputs)
+    run_cycle(inputs, without, 2, patience=2, min_open=1)
+    monkeypatch.setattr(rounds, "EARLY", (0.25, 0.5))
+    monkeypatch.setattr(rounds, "MIN_EARLY", 20)
+    other = inputs_of(tmp_path / "other", *corpus)
+    early = Metered(other)
+    run_cycle(other, early, 2, patience=2, min_open=1)
+    train = train_ids(other)
+    read = [sum(r.document.id in train for call in t.asked for r in call) for t in (without, early)]
+    assert len(early.asked) == len(without.asked) + 2
+    assert read[1] < read[0]
+
+
+def test_a_long_text_is_not_read_again_for_one_question(
+    inputs: CycleInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length = int(np.median([len(d.full_text) for d in inputs.journal.corpus().documents]))
+    monkeypatch.setattr(rounds, "LONG_TEXT", length)
+    teacher = Metered(inputs)
+    run_cycle(inputs, teacher, 3, patience=3)
+    train = train_ids(inputs)
+    later = [r for call in teacher.asked[1:] for r in call if r.document.id in train]
+    alone = {len(r.document.full_text) >= length for r in later if len(r.labels) == 1}
+    assert alone == {False}
+    assert any(len(r.document.full_text) >= length for r in later)
 
 
 def test_a_budget_ends_it_and_what_was_answered_is_trained_on(inputs: CycleInputs) -> None:

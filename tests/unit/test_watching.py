@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,11 +20,11 @@ from lmtx.workspace.population import FILE as _POPULATION
 
 
 @pytest.fixture(scope="module")
-def reviewed(tmp_path_factory: pytest.TempPathFactory, demo_folder: Path) -> Iterator[Workspace]:
+def reviewed(tmp_path_factory: pytest.TempPathFactory, encoded_demo: Path) -> Iterator[Workspace]:
     """The demo with an evidence run, forty documents completed by gold, and a run on these."""
-    with Workspace.create(tmp_path_factory.mktemp("watching") / "w", goal_predictions=3) as made:
-        made._parts._own_index = False
-        made.import_demo()
+    folder = Path(shutil.copytree(encoded_demo, tmp_path_factory.mktemp("watching") / "w"))
+    with Workspace.open(folder, own_index=False) as made:
+        made.update_settings(goal_predictions=3)
         made.cycle("evidence", rounds=1)
         complete(made, 40)
         made.train()

@@ -55,7 +55,7 @@ def zip_bytes(*members: tuple[str, bytes]) -> bytes:
     ("name", "data", "message"),
     [
         ("a.csv", b"", "is empty"),
-        ("a.csv.gz", gzip.compress(b""), "is empty"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("a.csv", b"\x01\x02\x00\x00\x07binary" * 50, "binary file.*NUL"),
         ("a.txt", b"MZ\x90\x00\x03\x00\x00", "binary file"),
         ("a.csv", b"\x89PNG\r\n\x1a\n\0\0", "a picture"),

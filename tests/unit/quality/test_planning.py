@@ -129,7 +129,7 @@ def test_ten_thousand_labels_take_no_time() -> None:
     relative = {"uniform": np.ones(10_000), "labels": relative_inclusion(figures.given)}
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         plan([50, 100, 200, 500, 1000], ["uniform", "labels"], figures, relative, found)
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.5  # a machine under load; about a tenth of a second else
+        times.append(time.process_time() - began)
+    assert min(times) < 0.5  # a slow machine; about a tenth of a second else

@@ -46,3 +46,46 @@ def test_too_few_or_one_kind_alone_fit_nothing() -> None:
     assert found.fitted([0.3]) is None
     with pytest.raises(ShapeError, match="50 probabilities, 49 decisions"):
         reliability([0.5] * 50, [True] * 49)
+
+
+def test_weights_undo_a_draw_that_sees_rare_tags_more() -> None:
+    """Rare tags are called right too often; a draw that is spread over labels asks about them most."""
+    rng = np.random.default_rng(1)
+    rare = np.arange(20_000) < 4_000
+    said = rng.uniform(0.5, 0.95, len(rare))
+    right = rng.random(len(rare)) < np.where(rare, said - 0.4, said)
+    chance = np.where(rare, 0.2, 0.02)
+    drawn = rng.random(len(rare)) < chance
+    truth = reliability(said.tolist(), right.tolist())
+    plain = reliability(said[drawn].tolist(), right[drawn].tolist())
+    weighted = reliability(said[drawn].tolist(), right[drawn].tolist(), (1 / chance[drawn]).tolist())
+    assert truth is not None
+    assert plain is not None
+    assert weighted is not None
+    assert truth.lean == pytest.approx(-0.08, abs=0.01)
+    assert weighted.lean == pytest.approx(truth.lean, abs=0.03)
+    assert plain.lean < truth.lean - 0.1
+    assert weighted.gap < truth.gap + 0.04 < plain.gap
+    # The curve follows the weights too.
+    fits = [float(np.abs(x.fitted(said) - truth.fitted(said)).mean()) for x in (weighted, plain)]  # type: ignore[operator]
+    assert fits[0] < 0.05 < fits[1]
+    assert sum(b.weight for b in weighted.bins) == pytest.approx(1)
+    assert sorted(i for b in weighted.bins for i in b.rows) == list(range(int(drawn.sum())))
+    assert all(1 <= b.size <= b.n for b in weighted.bins)
+
+
+def test_equal_weights_are_as_none() -> None:
+    rng = np.random.default_rng(0)
+    said = rng.random(200)
+    accepted = (rng.random(200) < said).tolist()
+    plain, equal = reliability(said.tolist(), accepted), reliability(said.tolist(), accepted, [3.0] * 200)
+    assert plain is not None
+    assert equal is not None
+    assert [b.share for b in equal.bins] == pytest.approx([b.n_accepted / b.n for b in plain.bins])
+    assert [b.size for b in equal.bins] == pytest.approx([b.n for b in plain.bins])
+    assert equal.gap == pytest.approx(plain.gap)
+    assert equal.curve is not None
+    assert plain.curve is not None
+    assert equal.curve.slope == pytest.approx(plain.curve.slope)
+    with pytest.raises(ShapeError, match="200 probabilities, 2 weights"):
+        reliability(said.tolist(), accepted, [1.0, 2.0])

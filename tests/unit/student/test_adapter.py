@@ -84,6 +84,51 @@ def test_a_decision_outweighs_a_judgment() -> None:
     assert scores[3.0] >= scores[1.0]
 
 
+def test_targets_may_be_probabilities(world: tuple[FloatArray, FloatArray, np.ndarray, Pairs]) -> None:
+    """A pair that is wanted with probability a half ends between one that is wanted and one that is not."""
+    documents, labels, truth, pairs = world
+    doubtful = replace(pairs, target=np.where(pairs.label_idx == 3, pairs.target / 2, pairs.target))
+    own = documents[truth == 3]
+    means = []
+    for said in (pairs, doubtful):
+        student = Adapter.fit(documents, labels, said, config=CONFIG)
+        scores = student.project_documents(own) @ student.project_labels(labels).T
+        means.append((float(scores[:, 3].mean()), float(scores[:, [4, 8]].mean())))
+    assert means[1][1] < means[1][0] < means[0][0] - 0.02
+
+
+def test_settings_of_the_loss_reach_it(world: tuple[FloatArray, FloatArray, np.ndarray, Pairs]) -> None:
+    documents, labels, _, pairs = world
+
+    def mean_score(**changes: float) -> float:
+        student = Adapter.fit(documents, labels, pairs, config=replace(CONFIG, **changes))
+        scores = student.project_documents(documents) @ student.project_labels(labels).T
+        return float(scores[pairs.document_idx, pairs.label_idx][pairs.target > 0.5].mean())
+
+    usual = mean_score()
+    assert mean_score(cosine_offset=0.0) < usual  # a cosine above it is a yes
+    assert abs(mean_score(cosine_scale=0.2) - usual) > 0.01
+    assert mean_score(yes_weight=4.0) > usual
+    assert mean_score(smoothing=0.2) < usual
+    assert mean_score(unjudged_weight=0.0) > usual
+
+
+def test_maps_learn_more_where_free_vectors_are_left_out(
+    world: tuple[FloatArray, FloatArray, np.ndarray, Pairs],
+) -> None:
+    documents, labels, truth, pairs = world
+    without: dict[float, float] = {}
+    for share in (0.0, 0.5):
+        student = Adapter.fit(documents, labels, pairs, config=replace(CONFIG, label_dropout=share))
+        maps_alone = replace(student, offset=np.zeros_like(student.offset))
+        without[share] = accuracy(maps_alone, documents, labels, truth)
+    assert without[0.5] > without[0.0]
+    plain, held = (
+        Adapter.fit(documents, labels, pairs, config=replace(CONFIG, map_decay=x)) for x in (0.0, 1.0)
+    )
+    assert np.abs(held.document_map).sum() < np.abs(plain.document_map).sum()
+
+
 def test_labels_of_the_same_text_share_an_offset(
     world: tuple[FloatArray, FloatArray, np.ndarray, Pairs],
 ) -> None:
@@ -168,7 +213,9 @@ def test_what_is_wrong_is_said(
 @pytest.mark.parametrize(
     ("name", "value"),
     [("epochs", 0), ("epochs", "x"), ("epochs", 2.5), ("batch", -1), ("lr", 0.0), ("lr", float("nan")),
-     ("decision_weight", "3"), ("unjudged_weight", -1.0), ("seed", None), ("threads", True)],
+     ("decision_weight", "3"), ("unjudged_weight", -1.0), ("seed", None), ("threads", True),
+     ("yes_weight", 0), ("smoothing", 0.5), ("cosine_scale", 0.0), ("cosine_offset", 1.0),
+     ("label_dropout", 1.0), ("map_decay", -0.1)],
 )  # fmt: skip
 def test_a_setting_that_no_training_can_use_is_refused(name: str, value: object) -> None:
     with pytest.raises(InputError, match=f"{name}: got"):

