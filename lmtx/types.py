@@ -234,3 +234,8 @@ class Run:
     metrics: dict[str, object]
     promoted: bool = False
     note: str = ""
+
+    @property
+    def to_compare(self) -> bool:
+        """Whether it is there to be compared with: it learned from no verdict and no decision."""
+        return self.kind in ("maclr", "rts", "icxml")

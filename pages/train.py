@@ -26,6 +26,6 @@ with errors.shown():
     params = training.settings(workspace)
     with action:
         training.start(workspace, params)
-    jobs.panel(workspace, ["train", "cycle"], history=1)
+    jobs.panel(workspace, ["train", "cycle", "icxml"], history=1)
     training.course(workspace, status)
     training.runs_table(workspace, status)

@@ -19,6 +19,7 @@ NAMES = {
     "embed": "Encode",
     "teach": "Ask the teacher",
     "train": "Train",
+    "icxml": "Ask by ICXML",
     "cycle": "Teach and train",
     "judge_audited": "Ask the teacher about audited documents",
     "evaluate": "Measure",

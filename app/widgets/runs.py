@@ -15,8 +15,6 @@ from lmtx.workspace import Status, Workspace
 METRIC, OF_TAGS = "P@1", "P@5"
 FEWEST, FIRM = 30, 200
 """Audited tags from which a figure is shown, and from which it is more than a first impression."""
-TO_COMPARE = ("maclr", "rts", "icxml")
-"""Kinds of run that are there to be compared with: no step of a course."""
 BASES = {"completed": "reviewed", "held-out": "teacher"}
 
 
@@ -81,7 +79,7 @@ def course(workspace: Workspace, status: Status, found: Sequence[Run], *, height
             "note": run.note or run.kind,
         }
         for number, run in numbered(found)[::-1]
-        if run.id in known and run.kind not in TO_COMPARE
+        if run.id in known and not run.to_compare
     ]
     if not rows:
         layout.note("Being measured; look again in a moment.")

@@ -39,14 +39,20 @@ STUDENTS = {
         "Learns from random parts of the texts and names of labels, without any verdict (Zhang et al. 2022), "
         "to compare with; never put to use by itself.",
     ),
+    "icxml": (
+        "ICXML",
+        "Trains nothing: a language model writes labels for each document, which are mapped to yours and put "
+        "in order by it (Zhu and Zamani 2024). Some four answers a document, to compare with.",
+    ),
 }
-"""Students that can be trained: name, and what they are."""
+"""What can be trained, or asked to label in its stead: name, and what it is."""
 TAKES = {
     USUAL: "Takes seconds.",
     "finetune": "Takes minutes; more with more documents. A graphics card is used where there is one.",
     "official": "Takes minutes; more with more documents. A graphics card is used where there is one.",
     "maclr": "Takes minutes.",
     "rts": "Takes minutes.",
+    "icxml": "Takes as long as the teacher needs to write.",
 }
 EPOCHS = {USUAL: 5, "finetune": 2}
 """Usual passes of the students that can be told how many."""
@@ -69,6 +75,8 @@ def facts(workspace: Workspace, status: Status) -> None:
 def settings(workspace: Workspace) -> dict[str, Any]:
     """Draw which student is trained next, and its settings, folded away."""
     kind = _student(workspace)
+    if kind == "icxml":
+        return _icxml(workspace)
     usual: dict[str, Any] = {"seed": 0}
     if kind in EPOCHS:
         usual = {"epochs": EPOCHS[kind], "decision_weight": 3.0, "seed": 0}
@@ -95,6 +103,33 @@ def settings(workspace: Workspace) -> dict[str, Any]:
         chosen["seed"] = int(st.number_input("Seed", 0, 10_000, 0, key="train_seed", width=120))
     changed = {name: value for name, value in chosen.items() if value != usual[name]}
     return changed if kind == USUAL else {"student": kind, **changed}
+
+
+def _icxml(workspace: Workspace) -> dict[str, Any]:
+    """Draw what ICXML is told: who writes, about how many documents, and from which demonstrations."""
+    with st.container(horizontal=True):
+        n_docs = st.number_input("Test documents", 1, 1_000, 20, key="train_icxml_docs", width=160)
+        variant = st.segmented_control(
+            "Demonstrations",
+            ["content", "label"],
+            default="content",
+            required=True,
+            format_func={"content": "of near documents", "label": "of near labels"}.get,
+            key="train_icxml_variant",
+        )
+    if _writes(workspace):
+        layout.note(f"Asked is the teacher last used: {workspace.settings.teacher}.")
+    else:
+        layout.note(
+            f"The teacher last used, {workspace.settings.teacher}, writes no text. Connect a language model on "
+            "the Teacher page first."
+        )
+    return {"student": "icxml", "limit_docs": int(n_docs), "variant": str(variant)}
+
+
+def _writes(workspace: Workspace) -> bool:
+    """Whether the teacher last used is a language model, which can write."""
+    return workspace.settings.teacher.startswith(("transformers:", "openai:"))
 
 
 def _student(workspace: Workspace) -> str:
@@ -131,15 +166,19 @@ def _kind(run: Run) -> str:
 def start(workspace: Workspace, params: dict[str, Any], *, main: bool = True) -> None:
     """Draw the button that starts a training."""
     services.warm_pool()
-    busy = any(job.verb in ("train", "cycle", "demo") for job in services.active_jobs(workspace))
+    busy = any(job.verb in ("train", "cycle", "demo", "icxml") for job in services.active_jobs(workspace))
+    asks = params.get("student") == "icxml"
+    verb = "icxml" if asks else "train"
+    if asks:
+        params = {name: value for name, value in params.items() if name != "student"}
     st.button(
-        "Train now",
+        "Ask now" if asks else "Train now",
         type="primary" if main else "secondary",
         key="start_train",
-        disabled=busy,
+        disabled=busy or (asks and not _writes(workspace)),
         icon=":material/model_training:",
         on_click=actions.start,
-        args=(workspace, "train", params),
+        args=(workspace, verb, params),
     )
 
 

@@ -116,7 +116,7 @@ class MaclrConfig:
     @classmethod
     def small(cls) -> MaclrConfig:
         """Return what ends within minutes on a processor; docs/baselines.md says what it costs."""
-        return cls(steps=160, self_steps=80, batch=16, lr=2e-5, max_length=96, refits=1, max_documents=1_000)
+        return cls(steps=100, self_steps=50, batch=16, lr=2e-5, max_length=96, refits=1, max_documents=1_000)
 
     def clusters_at(self, step: int, n_docs: int) -> int | None:
         """Return the number of clusters at a step; None where each document stands for itself."""

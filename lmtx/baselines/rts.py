@@ -77,7 +77,7 @@ class RtsConfig:
     @classmethod
     def small(cls) -> RtsConfig:
         """Return what ends within minutes on a processor; docs/baselines.md says what it costs."""
-        return cls(epochs=3, max_steps=160, batch=32, lr=2e-5, max_length=96, max_documents=1_000)
+        return cls(epochs=3, max_steps=100, batch=32, lr=2e-5, max_length=96, max_documents=1_000)
 
 
 Pair = tuple[str, str]

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmtx.quality import standard_error
+from lmtx.student.finetune import judged_precision
 from lmtx.tagger import HeldOut, Tagger
 
-_CUTS = (1, 3, 5)
 MIN_DOCUMENTS = 20
 """Fewer held-out documents than this decide nothing."""
 
@@ -37,15 +37,7 @@ def judged_quality(tagger: Tagger, held_out: HeldOut) -> NDArray[np.float64]:
     for rows, block in tagger.scores(held_out.doc_vectors, held_out.texts):
         here = (document >= rows.start) & (document < rows.stop)
         score[here] = block[document[here] - rows.start, label[here]]
-    ranked = np.lexsort((-score, document))
-    document, target = document[ranked], target[ranked]
-    starts = np.searchsorted(document, np.arange(len(held_out.texts)))
-    rank = np.arange(len(document)) - starts[document]
-    quality = np.zeros(len(held_out.texts))
-    for cut in _CUTS:
-        hits = np.bincount(document[target & (rank < cut)], minlength=len(quality))
-        quality += hits / cut / len(_CUTS)
-    return quality
+    return judged_precision(document, target, score, len(held_out.texts))
 
 
 def improved(new: NDArray[np.float64], best: NDArray[np.float64] | None) -> bool:

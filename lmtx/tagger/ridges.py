@@ -17,7 +17,7 @@ from lmtx.tagger.terms import TermVectors
 from lmtx.tagger.trust import Trust
 from lmtx.types import FloatArray, IntArray, Pairs
 
-_FOLDS = 3
+_FOLDS = 10
 
 
 def landmarks(inputs: TrainingInputs, first: IntArray) -> IntArray:

@@ -18,6 +18,8 @@ NEAR = 100
 Near ones, since people may complete documents of one subject alone: of other labels that says nothing.
 """
 
+_SHARE = 0.05  # of all judged documents, where these are few
+
 PRIOR = 1.0
 """A label is trusted like all labels together, as if that were so many of its yes seen."""
 
@@ -61,7 +63,7 @@ class Trust:
             return
         words = term_rows[judged].T.tocsr()
         near = kernel(term_rows[self._rows], vectors[self._rows], words, vectors[judged])
-        k = min(NEAR, len(judged))
+        k = min(NEAR, max(1, round(_SHARE * len(judged))))
         column = np.argpartition(-near, k - 1, axis=1)[:, :k]
         ends = np.arange(0, column.size + 1, k)
         share = np.full(column.size, 1 / k, dtype=np.float32)

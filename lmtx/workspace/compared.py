@@ -197,7 +197,7 @@ def _row(parts: Parts, which: System, figures: dict[str, Figure], ranking: Ranki
         seconds = run.metrics.get("cpu_s")
         if which.kind == "predictions":
             pairs, tokens = (_whole(run.metrics.get(name)) for name in ("calls", "tokens"))
-        elif run.kind not in ("maclr", "rts"):  # these read no verdicts
+        elif not run.to_compare:
             pairs, tokens = parts.journal.judged_before(run.created)
     return SystemFigures(
         id=which.id,

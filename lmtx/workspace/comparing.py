@@ -69,8 +69,7 @@ def compare_runs(
 
 
 def _newest(parts: Parts) -> Run | None:
-    runs = parts.journal.runs(limit=1)
-    return runs[0] if runs else None
+    return next((run for run in parts.journal.runs() if not run.to_compare), None)
 
 
 def _before(parts: Parts, run: Run) -> Run | None:

@@ -145,7 +145,6 @@ def _recorded(
         fingerprint=fingerprint,
         folder=folder.as_posix(),
         metrics={
-            "decision_seq": _learned_until(parts),
             "n_documents": len(found.labels),
             "n_asked_for": len(inputs.documents),
             "calls": len(used),
@@ -165,11 +164,3 @@ def _recorded(
     )
     parts.journal.put_run(run)
     return run
-
-
-def _learned_until(parts: Parts) -> int:
-    """Decisions that the newest run has read: this one learns nothing, so what waits stays what it was."""
-    for newest in parts.journal.runs(limit=1):
-        seq = newest.metrics.get("decision_seq")
-        return seq if isinstance(seq, int) else parts.journal.decision_seq_at(newest.created)
-    return 0

@@ -196,9 +196,8 @@ def run_tags(parts: Parts, run: Run) -> Tags | None:
 
 def _predicted(parts: Parts, system: str, run: Run, used: Tags) -> Tags | None:
     view = parts.corpus()
-    by: tuple[str, ...] = (run.id,)
-    if system == "zero-shot":
-        by = (parts.settings.encoder, *parts.journal.corpus_hashes()[1])
+    of = parts.settings.encoder if system == "zero-shot" else run.id
+    by = (of, *parts.journal.corpus_hashes()[1])
     documents = [view.documents[view.document_idx[i]] for i in used.document_ids]
     key = content_hash("reserve-1", system, *by, *(d.hash for d in documents))
     path = parts.folder / "quality" / f"reserve-{key}.json"

@@ -50,8 +50,7 @@ def _n_failed(parts: Parts, newest: Run | None) -> int:
 
 
 def _newest_run(parts: Parts) -> Run | None:
-    runs = parts.journal.runs(limit=1)
-    return runs[0] if runs else None
+    return next((run for run in parts.journal.runs() if not run.to_compare), None)
 
 
 def _learned_until(parts: Parts, run: Run | None) -> int:

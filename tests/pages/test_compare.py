@@ -181,9 +181,23 @@ def test_a_student_is_chosen_on_the_screen_train(
     assert "never put to use by itself" in text_of(at)
     assert not [x for x in at.number_input if "epochs" in (x.key or "")]
     at.button(key="start_train").click().run()
+    at.button_group(key="train_student").set_value("icxml").run()
+    assert "writes no text" in text_of(at)
+    assert at.button(key="start_train").disabled
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        workspace.update_settings(teacher="openai:m,base_url=http://127.0.0.1:9/v1")
+    try:
+        at = open_page("train")
+        at.button_group(key="train_student").set_value("icxml").run()
+        at.number_input(key="train_icxml_docs").set_value(3).run()
+        at.button(key="start_train").click().run()
+    finally:
+        with Workspace.open(full / "library", own_index=False) as workspace:
+            workspace.update_settings(teacher="evidence")
     assert not at.exception
     assert started == [
         ("train", {}),
         ("train", {"student": "finetune", "epochs": 3}),
         ("train", {"student": "maclr"}),
+        ("icxml", {"limit_docs": 3, "variant": "content"}),
     ]
