@@ -24,7 +24,7 @@ app: $(VENV)/.app
 
 test: $(VENV)/.dev browser
 	$(MAKE) lint
-	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -82,10 +82,10 @@ def likely(shortlist, lexical, cosine, trained):
 
 POLICIES: dict[str, dict[str, Any]] = {
     "active": {},
-    "random pairs": {"lmtx.cycle.rounds.Active": RandomPairs},
-    "whole documents": {"lmtx.cycle.rounds.Active": WholeDocuments},
-    "active from round two": {"lmtx.cycle.rounds.Active": LaterRounds},
-    "likely pairs": {"lmtx.cycle.rounds.usefulness": likely},
+    "random pairs": {"lmtx.cycle.state.Active": RandomPairs},
+    "whole documents": {"lmtx.cycle.state.Active": WholeDocuments},
+    "active from round two": {"lmtx.cycle.state.Active": LaterRounds},
+    "likely pairs": {"lmtx.cycle.state.usefulness": likely},
 }
 
 

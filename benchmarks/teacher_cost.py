@@ -30,7 +30,7 @@ from common import OUT, Bench, Data, machine, mean, read
 from threadpoolctl import threadpool_limits
 
 from lmtx.cycle import judged_quality, run_cycle, training_set
-from lmtx.cycle.rounds import EARLY, MIN_EARLY
+from lmtx.cycle.state import EARLY, MIN_EARLY
 from lmtx.tagger import HeldOut, Tagger
 from lmtx.teacher import (
     Answer,
@@ -427,7 +427,7 @@ def one_cycle(data, docs, seed, way, weighers, encode, size) -> tuple[dict[str, 
     early, min_open = WAYS[way]
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch("lmtx.cycle.rounds.EARLY", EARLY if early else ()),
+        mock.patch("lmtx.cycle.state.EARLY", EARLY if early else ()),
     ):
         bench = Bench(data, Path(folder), seed, docs or ALL, 1)
         teacher = Recording(bench.teacher(f"simulated:recall=0.85,noise=0.05,seed={seed}"))

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 
 System = Annotated[
-    str, typer.Option(help="'tagger' (the promoted run), 'student', 'zero-shot', or the id of a run.")
+    str,
+    typer.Option(
+        help="'tagger' (the promoted run), 'student', 'zero-shot', the id of a run, or that and '/student'."
+    ),
 ]
 
 Set = Annotated[

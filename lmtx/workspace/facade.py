@@ -668,7 +668,7 @@ class Workspace(ReviewMethods, PrecisionMethods, CompareMethods):
             Documents of the file's split that have gold labels. Those of the split "train" were trained on
             or are kept for other measures: a figure on them would say nothing.
         system : str
-            "tagger" (the promoted run), "student", "zero-shot", or the id of a run.
+            "tagger" (the promoted run), "student", "zero-shot", the id of a run, or that and "/student".
         limit_docs : int, optional
             Only the first so many documents.
 

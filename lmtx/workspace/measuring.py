@@ -166,7 +166,7 @@ def _key(parts: Parts, system: str, cut: int | float | None) -> str:
     gold = parts.journal.gold("test")
     return content_hash(
         "labels-1",
-        system if system in tagging.SYSTEMS else "run",
+        "student" if tagging.is_student(system) else system if system in tagging.SYSTEMS else "run",
         run.id if run else f"zero-shot {parts.settings.encoder}",
         repr(cut or _CUT),
         *documents,

@@ -31,7 +31,7 @@ def tagger(parts: Parts, system: str = "tagger") -> Tagger:
     ----------
     system : str
         "tagger": the promoted run, or zero-shot where there is none; "student": its student alone;
-        "zero-shot"; or the id of a run.
+        "zero-shot"; the id of a run; or that and "/student".
 
     Raises
     ------
@@ -52,7 +52,7 @@ def tagger(parts: Parts, system: str = "tagger") -> Tagger:
             f"Run {run.id} was trained with another encoder than {parts.settings.encoder!r}. "
             "Train again, or set the encoder back."
         )
-    if system != "student":
+    if not is_student(system):
         return found
     if found.student is None:
         raise InputError(f"Run {run.id} has no student: nobody judged or decided anything then. Train again.")
@@ -84,12 +84,17 @@ def _label_set(parts: Parts) -> str:
     return made[1]
 
 
+def is_student(system: str) -> bool:
+    """Whether a system is a student alone: that of the promoted run, or of a named one."""
+    return system == "student" or system.endswith("/student")
+
+
 def answering_run(parts: Parts, system: str) -> Run | None:
     """Return the run behind a system, None for zero-shot."""
     if system == "zero-shot":
         return None
     if system not in SYSTEMS:
-        return parts.journal.run(system)
+        return parts.journal.run(system.removesuffix("/student"))
     promoted = parts.journal.promoted()
     if promoted is None and system == "student":
         raise NothingToDoError("There is no student yet. Ask a teacher and train first.")

@@ -22,9 +22,9 @@ from lmtx.cycle import (
     CycleInputs,
     left_out,
     preview_cycle,
-    rounds,
     run_cycle,
     seeded_rows,
+    state,
     train_once,
     training_set,
     usefulness,
@@ -439,9 +439,9 @@ import sys
 from pathlib import Path
 
 import lmtx.teacher.judging as judging
-from lmtx.cycle import rounds, run_cycle
+from lmtx.cycle import run_cycle, state
 
-tests, demo, folder, kill_at, min_open, active, rounds.MIN_EARLY = *sys.argv[1:7], int(sys.argv[7])
+tests, demo, folder, kill_at, min_open, active, state.MIN_EARLY = *sys.argv[1:7], int(sys.argv[7])
 sys.path.insert(0, tests)
 import test_cycle
 
@@ -466,7 +466,7 @@ def test_killed_and_started_again_it_makes_the_calls_of_one_that_was_not(
     min_early: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rounds, "MIN_EARLY", min_early)
+    monkeypatch.setattr(state, "MIN_EARLY", min_early)
     options = {"patience": 3, "limit_docs": 60, "min_open": min_open, "active": active or None}
     whole = inputs_of(tmp_path / "whole", *corpus)
     teacher = Metered(whole)
@@ -510,11 +510,11 @@ def test_a_first_student_saves_a_second_reading(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rounds, "EARLY", ())
+    monkeypatch.setattr(state, "EARLY", ())
     without = Metered(inputs)
     run_cycle(inputs, without, 2, patience=2, min_open=1)
-    monkeypatch.setattr(rounds, "EARLY", (0.25, 0.5))
-    monkeypatch.setattr(rounds, "MIN_EARLY", 20)
+    monkeypatch.setattr(state, "EARLY", (0.25, 0.5))
+    monkeypatch.setattr(state, "MIN_EARLY", 20)
     other = inputs_of(tmp_path / "other", *corpus)
     early = Metered(other)
     run_cycle(other, early, 2, patience=2, min_open=1)
@@ -528,7 +528,7 @@ def test_a_long_text_is_not_read_again_for_one_question(
     inputs: CycleInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     length = int(np.median([len(d.full_text) for d in inputs.journal.corpus().documents]))
-    monkeypatch.setattr(rounds, "LONG_TEXT", length)
+    monkeypatch.setattr(state, "LONG_TEXT", length)
     teacher = Metered(inputs)
     run_cycle(inputs, teacher, 3, patience=3)
     train = train_ids(inputs)

@@ -15,7 +15,7 @@ import pytest
 from lmtx.config import role_of
 from lmtx.cycle import training_set
 from lmtx.cycle.data import KeptVectors
-from lmtx.cycle.rounds import _Cycle
+from lmtx.cycle.state import CycleState
 from lmtx.errors import ConsentError, NothingToDoError
 from lmtx.jobs import READERS, VERBS
 from lmtx.types import Document, no_progress
@@ -141,7 +141,7 @@ def test_the_shortlist_is_that_of_the_next_round(copied: Copied, spec: str) -> N
     inputs = replace(inputs, document_vectors=KeptVectors(inputs))
     rows = view.rows("train")
     teacher = teaching.load(parts, spec)
-    cycle = _Cycle(inputs, teacher, view, rows, no_progress, 1)
+    cycle = CycleState(inputs, teacher, view, rows, no_progress, 1)
     documents = [view.documents[int(i)] for i in rows]
     found = funnel.shortlists(parts, documents, own=spec == "evidence")
     theirs = cycle._shortlist()
