@@ -49,6 +49,7 @@ _MAX_SCORES = 25_000_000  # cross-validated scores of one part that are held at 
 _TOP_A_PART = 30
 _FOLDS = 3
 _LEXICAL_FACTORS = (1.0, 0.0, 0.5, 2.0)  # the fixed weights first
+_STUDENT_SHARES = (0.3, 0.6, 1.0)  # of a student with an encoder of its own, which may beat all the rest
 _ZERO_SHOT_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -258,6 +259,8 @@ def _weigh_on_held_out(
     best, basis = fixed, "Fixed weights"
     if len(candidates):
         tried = list(_alternatives(fixed))
+        if tagger.tower is not None:
+            tried += _more_of_the_student(fixed)
         vectors = [np.array([w.get(p, 0.0) for p in parts]) for w, _ in tried]
         quality = [ranking_quality(candidates, v) for v in vectors]
         i = int(np.argmax([q.mean() for q in quality]))
@@ -281,6 +284,14 @@ def _alternatives(fixed: Weights) -> Iterator[tuple[Weights, str]]:
             }
             said = "Fixed weights" if factor == 1 else f"Fixed weights with BM25's times {factor:g}"
             yield normalised(mixed), f"{said}, zero-shot share {share:g}" if share else said
+
+
+def _more_of_the_student(fixed: Weights) -> Iterator[tuple[Weights, str]]:
+    """Weights to try where the fixed ones were chosen for another kind of student."""
+    for share in _STUDENT_SHARES:
+        mixed = {p: (1 - share) * w for p, w in fixed.items()}
+        mixed["student"] = mixed.get("student", 0.0) + share
+        yield normalised(mixed), f"Fixed weights, and a share of {share:g} more for the student"
 
 
 def judged_candidates(tagger: Tagger, held_out: HeldOut, parts: Sequence[str]) -> Candidates:
