@@ -55,6 +55,7 @@ def prepare(home: Path) -> None:
             drawn = pair.policy, pair.inclusion_probability
             workspace.decide([Decision(pair.document.id, label_id, action, "Ada", *drawn)])
         workspace.judge_audited()
+        workspace.compare([x.id for x in workspace.systems()])
         workspace.sync_index()
 
 
@@ -110,6 +111,10 @@ def tour(page: Page) -> None:
         page.get_by_role("radio", name=view, exact=True).click()
         settle(page, 1.5)
         shoot(page, f"precision_{view.lower()}")
+    visit(page, "Compare")
+    page.locator("textarea").fill(TEXT)
+    settle(page, 2)
+    shoot(page, "compare")
     visit(page, "Try it")
     page.locator("textarea").fill(TEXT)
     settle(page, 1.5)
