@@ -408,7 +408,8 @@ def answers(cells: Mapping[Cell, Results], options: argparse.Namespace) -> Itera
             cell = cells.get((corpus, teacher, n))
             if cell is not None:
                 value = cell.mean(BLEND, "P@1"), cell.mean(BLEND, "R@10")
-                text = f"{corpus}, {teacher}, N = {n:,}: P@1 {value[0]:.3f}, R@10 {value[1]:.3f}; aim {aim[0]}, {aim[1]}"
+                found = f"P@1 {value[0]:.3f}, R@10 {value[1]:.3f}; aim {aim[0]}, {aim[1]}"
+                text = f"{corpus}, {teacher}, N = {n:,}: {found}"
                 yield said(text, value[0] >= aim[0] and value[1] >= aim[1])
     for corpus in options.corpora:
         for metric in ("P@1", "R@10"):
@@ -419,7 +420,8 @@ def answers(cells: Mapping[Cell, Results], options: argparse.Namespace) -> Itera
                 )
             except KeyError:
                 continue
-            text = f"{corpus}, biased teacher, {metric}: {bad:.3f} of {good:.3f}; 50 completed bring {mended:.3f}"
+            found = f"{bad:.3f} of {good:.3f}; 50 completed bring {mended:.3f}"
+            text = f"{corpus}, biased teacher, {metric}: {found}"
             yield said(text, mended - bad >= (good - bad) / 2)
 
 

@@ -121,8 +121,8 @@ def _icxml(workspace: Workspace) -> dict[str, Any]:
         layout.note(f"Asked is the teacher last used: {workspace.settings.teacher}.")
     else:
         layout.note(
-            f"The teacher last used, {workspace.settings.teacher}, writes no text. Connect a language model on "
-            "the Teacher page first."
+            f"The teacher last used, {workspace.settings.teacher}, writes no text. Connect a language model "
+            "on the Teacher page first."
         )
     return {"student": "icxml", "limit_docs": int(n_docs), "variant": str(variant)}
 
