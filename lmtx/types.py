@@ -205,6 +205,10 @@ class Pairs:
     target: FloatArray
     weight: FloatArray
 
+    def where(self, keep: BoolArray) -> Pairs:
+        """Return some of the pairs; `keep` is bool (n_pairs,)."""
+        return Pairs(self.document_idx[keep], self.label_idx[keep], self.target[keep], self.weight[keep])
+
     def __len__(self) -> int:
         return len(self.document_idx)
 

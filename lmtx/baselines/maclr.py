@@ -242,13 +242,14 @@ def maclr(
     corpus = TitledContent.of(documents, limit, config.seed)
     total = config.steps + config.self_steps
     with _between(folder, checkpoints) as work:
-        kept = None if checkpoints is None else work / "stage"
+        # Each stage its own: what a kill leaves of the first is no checkpoint of the second.
+        one, two = (None if checkpoints is None else work / name for name in ("pairs", "self-training"))
         first = work / "pairs-model" if config.self_steps else folder
-        tower = train_pairs(encoder, corpus, labels, first, config, _within(progress, 0, total), kept)
+        tower = train_pairs(encoder, corpus, labels, first, config, _within(progress, 0, total), one)
         if config.self_steps:
             trained = load_encoder(str(first), encoder.device, max_length=encoder.max_length)
             ahead = _within(progress, config.steps, total)
-            tower = self_train(trained, corpus, labels, folder, config, ahead, kept)
+            tower = self_train(trained, corpus, labels, folder, config, ahead, two)
     return tower
 
 

@@ -263,12 +263,15 @@ def training_set(
     given = frame["probability"].to_numpy(dtype=np.float64)
     probability = np.where(decided | np.isnan(given), target, given).astype(np.float32)
 
+    # A judgment weighs 1, a decision never exactly that: the tagger tells them apart by it.
+    weight_decided = np.nextafter(np.float32(1), np.float32(2)) if decision_weight == 1 else decision_weight
+
     def pairs(keep: NDArray[np.bool_], place: IntArray) -> Pairs:
         return Pairs(
             place[document[keep]],
             label[keep].astype(np.int32),
             target[keep].astype(np.float32),
-            np.where(decided[keep], decision_weight, 1.0).astype(np.float32),
+            np.where(decided[keep], weight_decided, 1.0).astype(np.float32),
         )
 
     judged = in_train & frame["verdict"].notna().to_numpy()

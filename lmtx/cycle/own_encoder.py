@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ def fine_tuned(
     held = [training.view.documents[int(i)].full_text for i in training.held_out_rows]
     tower = finetune(
         inputs.own_encoder(),
-        JudgedTexts(texts, _select(training.pairs, keep), training.probability[keep]),
+        JudgedTexts(texts, training.pairs.where(keep), training.probability[keep]),
         names,
         work / _TOWER,
         config,
@@ -124,8 +124,18 @@ def pretrained(
 
 
 def identity_of(training: Training, config: FinetuneConfig) -> list[object]:
-    """Return what makes a fine-tuning the same one, for `work_folder`."""
-    return [training.fingerprint(), asdict(config)]
+    """Return what makes a fine-tuning the same one, for `work_folder`: all that it reads, and no more.
+
+    Held-out verdicts that come after a round's training change nothing where they stop nothing.
+    """
+    none = np.zeros(0, dtype=np.int32)
+    read = training
+    if not config.early_stopping:
+        empty = Pairs(none, none, np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32))
+        read = replace(training, held_out_rows=none, held_out_pairs=empty)
+    held_out = [training.view.documents[int(i)].hash for i in read.held_out_rows]
+    probability = content_hash(np.ascontiguousarray(training.probability).tobytes().hex())
+    return [read.fingerprint(), probability, held_out, asdict(config)]
 
 
 def documents_to_learn_from(training: Training, seed: int) -> tuple[IntArray, IntArray]:
@@ -172,10 +182,6 @@ def _read(
 def within(progress: Progress, start: int, end: int) -> Progress:
     """Report a part of some work as (done, 100, message): it takes the share from start to end."""
     return lambda done, total, message: progress(start + (end - start) * done // max(1, total), 100, message)
-
-
-def _select(pairs: Pairs, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Pairs:
-    return Pairs(pairs.document_idx[keep], pairs.label_idx[keep], pairs.target[keep], pairs.weight[keep])
 
 
 __all__ = [

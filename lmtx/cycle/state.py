@@ -108,7 +108,8 @@ class CycleState:
         # The student's own encoder and its vectors of the labels; None where it reads the workspace's.
         self._tower: Tower | None = None
         self._tower_labels: FloatArray | None = None
-        self._works: dict[str, tuple[Path, OwnEncoder]] = {}
+        self._works: set[Path] = set()
+        self._own: tuple[str, OwnEncoder] | None = None  # the last one alone: each holds a model
         self._trained_on = ""
         self._scored: IntArray | None = None
         self._began: Began | None = None
@@ -127,7 +128,7 @@ class CycleState:
 
     def ended(self) -> None:
         """Forget where it began, and what only its encoders needed."""
-        for work, _ in self._works.values():
+        for work in self._works:
             forget(work)
         if self._began is not None:
             self._began.forget()
@@ -153,7 +154,8 @@ class CycleState:
         for number, (first, end) in enumerate(pairwise([0, *ends])):
             if number:
                 self._train_early(self.train_rows[:first], config)
-            steps = (0.05 + 0.45 * first / end, 0.45 * (end - first) / len(self.train_rows))
+            n = len(self.train_rows)
+            steps = (0.05 + 0.45 * first / n, 0.45 * (end - first) / n)
             rows = slice(first, end)
             part, budget = self._judge(
                 self._candidates()[rows], self.train_rows[rows], budget, self._waits, steps
@@ -175,10 +177,11 @@ class CycleState:
         """Train a student on these documents alone, also where a killed cycle had judged more of them."""
         training = training_set(self.inputs.journal, self.view, config.decision_weight, self.until)
         kept = np.isin(training.rows[training.pairs.document_idx], rows)
-        p = training.pairs
-        pairs = Pairs(p.document_idx[kept], p.label_idx[kept], p.target[kept], p.weight[kept])
+        pairs = training.pairs.where(kept)
         if (pairs.target > 0.5).any():
-            self.train(replace(training, pairs=pairs, probability=training.probability[kept]), config)
+            at = 0.05 + 0.45 * len(rows) / len(self.train_rows)
+            some = replace(training, pairs=pairs, probability=training.probability[kept])
+            self.train(some, config, (at, 0.0))
 
     def _waits(self, document: Document) -> int:
         """Return how many open pairs a document needs to be read again."""
@@ -281,8 +284,10 @@ class CycleState:
         names = self.label_vectors if self._tower_labels is None else self._tower_labels
         return student.project_labels(names, student.rows_of([x.id for x in self.view.labels]))
 
-    def train(self, training: Training, config: AdapterConfig) -> None:
-        """Train the round's student, from zero."""
+    def train(
+        self, training: Training, config: AdapterConfig, steps: tuple[float, float] | None = None
+    ) -> None:
+        """Train the round's student, from zero; `steps`: where the round is then, and how far it gets."""
         documents, labels = training.documents(), self.label_vectors
         ids = [x.id for x in self.view.labels]
         self._tower, self._tower_labels = None, None
@@ -295,12 +300,13 @@ class CycleState:
             if not own.adapter_on_top:
                 self.student = Adapter.identity(ids, labels.shape[1], key)
                 return
+        first, length = steps or (first, 0.85 - first)
         self.student = Adapter.fit(
             vectors,
             labels,
             training.pairs,
             config=config,
-            progress=lambda done, of, message: self.tell(first + (0.85 - first) * done / of, message),
+            progress=lambda done, of, message: self.tell(first + length * done / of, message),
             label_ids=ids,
             encoder_key=key,
         )
@@ -312,7 +318,9 @@ class CycleState:
         """Train an encoder on a training set, from the pretrained one; the last one if it saw the same."""
         check_wanted(training)
         work = work_folder(self.inputs, self._kind, *identity_of(training, tuned))
-        if work.name not in self._works:
+        self._works.add(work)
+        if self._own is None or self._own[0] != work.name:
+            self._own = None
             first, length = steps
             encoder = fine_tuned(
                 self.inputs,
@@ -321,8 +329,8 @@ class CycleState:
                 work,
                 lambda done, of, message: self.tell(first + length * done / of, message),
             )
-            self._works[work.name] = work, encoder
-        return self._works[work.name][1]
+            self._own = work.name, encoder
+        return self._own[1]
 
     def student_of(self, training: Training) -> Adapter | None:
         """Return the last student, if nothing it would be trained on has changed since."""

@@ -44,6 +44,9 @@ _ENGLISH = re.compile(
 )
 _E5_SYMMETRIC = re.compile(r"(^|/)(multilingual-)?e5-(small|base|large)")
 
+BASE_FILE = "lmtx.json"
+"""In the folder of a model that was trained here: what it was trained from, under "encoder"."""
+
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLES = 64
 
@@ -206,7 +209,13 @@ def language_warning(name: str, languages: dict[str, int]) -> str | None:
 def prompt_of(name: str, role: Literal["document", "label"]) -> str | None:
     """Text prefix that a model family needs and its files may not carry (E5: "query: " on both sides)."""
     del role  # tagging compares texts with tags symmetrically, as the E5 card advises for such tasks
-    return "query: " if _E5_SYMMETRIC.search(name.strip().lower()) else None
+    family = [name.strip().lower(), *([_declared_base(name)] if is_local(name) else [])]
+    return "query: " if any(_E5_SYMMETRIC.search(x) for x in family) else None
+
+
+def base_of(name: str) -> str:
+    """Name of the model family, to be noted beside a model that is trained from it (`BASE_FILE`)."""
+    return (_declared_base(name) or Path(name).expanduser().name) if is_local(name) else name
 
 
 def _slug(text: str) -> str:
@@ -214,7 +223,7 @@ def _slug(text: str) -> str:
 
 
 def _declared_base(name: str) -> str:
-    for file, key in (("config.json", "_name_or_path"), ("lmtx.json", "encoder")):
+    for file, key in ((BASE_FILE, "encoder"), ("config.json", "_name_or_path")):
         path = Path(name).expanduser() / file
         try:
             value = json.loads(path.read_text(encoding="utf-8")).get(key, "")

@@ -11,7 +11,8 @@ import numpy as np
 from lmtx.encoder import EmbeddingCache, SentenceEncoder, embed, encoder_key, load_encoder
 from lmtx.types import FloatArray, Progress, content_hash, no_progress
 
-_KEPT = 4_096  # vectors that are held where there is no cache
+_KEPT = 4_096  # vectors that are held in memory
+_TYPED = 16  # so few documents may be texts that somebody types: no trace of them is left on disk
 
 
 class Tower:
@@ -24,7 +25,8 @@ class Tower:
     folder : Path
         A standard sentence-transformers model.
     cache : EmbeddingCache or None
-        Where its vectors are kept, by content; None keeps the last few thousand in memory.
+        Where its vectors are kept, by content; None keeps the last few thousand in memory, and so are those
+        of a few documents that the cache does not know.
     """
 
     def __init__(self, folder: Path, cache: EmbeddingCache | None = None) -> None:
@@ -50,7 +52,7 @@ class Tower:
     ) -> FloatArray:
         """Vectors of texts, float32 (n_texts, dim), unit rows; `progress` may raise `JobCancelled`."""
         hashes = [content_hash("tower", role, text) for text in texts]
-        if self._cache is not None:
+        if self._cache is not None and not self._typed(self._cache, hashes, role):
             return embed(self.encoder, self._cache, hashes, texts, progress, role=role)
         missing = {h: t for h, t in zip(hashes, texts, strict=True) if h not in self._kept}
         if missing or not hashes:
@@ -62,3 +64,8 @@ class Tower:
                 self._kept.clear()
             self._kept |= {**known, **dict(zip(missing, new, strict=True))}
         return np.stack([self._kept[h] for h in hashes])
+
+    def _typed(self, cache: EmbeddingCache, hashes: Sequence[str], role: str) -> bool:
+        """Whether these may be texts of no corpus; `Parts.text_vectors` keeps none of those either."""
+        few = role == "document" and 0 < len(hashes) <= _TYPED
+        return few and not bool(cache.get(self.key, hashes)[1].all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import os
 import shutil
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lmtx.encoder import SentenceEncoder
-from lmtx.encoder.identity import prompt_of
+from lmtx.encoder.identity import BASE_FILE, base_of, prompt_of
 from lmtx.errors import InputError, JobCancelled, NothingToDoError, StorageError
 from lmtx.student.adapter import torch_threads
 from lmtx.student.tower import Tower
@@ -198,7 +199,7 @@ def fit_encoder(
         run = _Run(encoder, model, config, work, keeps=checkpoints is not None)
         run.train(dataset, loss, progress, evaluate, label_columns, batch_sampler, message)
         model.max_seq_length = own_length
-        _save(model, folder)
+        _save(model, folder, base_of(encoder.name))
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return Tower(folder)
@@ -416,13 +417,15 @@ def _quiet() -> Iterator[None]:
             datasets_logging.enable_progress_bar()
 
 
-def _save(model: SentenceTransformer, folder: Path) -> None:
+def _save(model: SentenceTransformer, folder: Path, base: str) -> None:
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     if folder.exists():
         shutil.rmtree(folder)
     part.mkdir(parents=True)
     model.save(str(part), create_model_card=False)
+    # What it was trained with, it must be read with: the prompts of a family hang on its name.
+    (part / BASE_FILE).write_text(json.dumps({"encoder": base}), encoding="utf-8")
     part.rename(folder)
 
 

@@ -399,17 +399,13 @@ def _validation_scores(
         progress(3, 5, f"Cross-validating the student {i + 1}/{n_folds}")
         unseen = validated[fold == i]
         keep = ~np.isin(inputs.pairs.document_idx, done if are_few else unseen)
-        student = _fit_student(inputs, ridges.trusted(_select(inputs.pairs, keep), unseen))
+        student = _fit_student(inputs, ridges.trusted(inputs.pairs.where(keep), unseen))
         if student is None:
             continue
         doc_vectors, label_vectors = inputs.student_vectors
         projected = student.project_documents(doc_vectors[unseen])
         scores[fold == i] = projected @ student.project_labels(label_vectors).T
     return scores
-
-
-def _select(pairs: Pairs, keep: NDArray[np.bool_]) -> Pairs:
-    return Pairs(pairs.document_idx[keep], pairs.label_idx[keep], pairs.target[keep], pairs.weight[keep])
 
 
 def _answers(candidates: Candidates, parts: Sequence[str], weights: Weights) -> tuple[FloatArray, FloatArray]:

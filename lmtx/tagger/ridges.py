@@ -148,7 +148,8 @@ class _Targets:
 
     def is_judged(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Which pairs are a teacher's word on a document that was not completed, bool (n_pairs,)."""
-        return ~self._is_done[pairs.document_idx] & (pairs.weight <= 1)  # what people decided weighs more
+        by_teacher = pairs.weight == 1  # what people decided never weighs that
+        return np.asarray(~self._is_done[pairs.document_idx] & by_teacher, dtype=np.bool_)
 
     def trusting(self, trust: FloatArray | None) -> sparse.csr_matrix:
         """Targets with the teacher's yes times the trust in it (n_labels,), csr float32."""

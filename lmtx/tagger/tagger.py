@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lmtx.encoder import EmbeddingCache
-from lmtx.errors import DAMAGED, ShapeError, StorageError
+from lmtx.errors import DAMAGED, EncoderError, ShapeError, StorageError
 from lmtx.shortlist import (
     LexicalIndex,
     TermCounts,
@@ -428,5 +428,5 @@ class Tagger:
                 encoder_key=facts["encoder_key"],
                 validation=facts["validation"],
             )
-        except DAMAGED as error:
+        except (*DAMAGED, AttributeError, EncoderError) as error:  # the last two: without its own encoder
             raise StorageError(f"{folder}: no readable tagger there: {error}. Train again.") from error

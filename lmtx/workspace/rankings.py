@@ -170,18 +170,21 @@ def _predictions(parts: Parts, which: System) -> Ranking:
 
     def read() -> Ranking:
         ranked = predicted.predictions(parts, run)
-        ids = [[label_id for label_id, _ in labels[:DEPTH]] for labels in ranked.values()]
+        live = parts.labels_by_id()  # as `evaluate` does: a deleted label takes up no place
+        ids = [[x for x, _ in labels if x in live][:DEPTH] for labels in ranked.values()]
         column = {label_id: j for j, label_id in enumerate(dict.fromkeys(x for row in ids for x in row))}
         label_idx = np.full((len(ids), DEPTH), -1, dtype=np.int32)
         for i, labels in enumerate(ids):
             label_idx[i, : len(labels)] = [column[x] for x in labels]
-        seconds = run.metrics.get("seconds")
+        # Answers that were known before took no time: then the time tells nothing.
+        all_new = run.metrics.get("calls_new") == run.metrics.get("calls")
+        seconds = run.metrics.get("seconds") if all_new else None
         speed = len(ids) / seconds if isinstance(seconds, int | float) and seconds > 0 else None
         return Ranking(
             tuple(column), {d: i for i, d in enumerate(ranked)}, label_idx, speed, None, by_id=True
         )
 
-    found: Ranking = parts.kept(f"ranking {which.id}", run.folder, read)
+    found: Ranking = parts.kept(f"ranking {which.id}", (run.folder, tagging.label_set(parts)), read)
     return found
 
 

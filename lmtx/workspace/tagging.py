@@ -46,7 +46,7 @@ def tagger(parts: Parts, system: str = "tagger") -> Tagger:
     if run is None:
         return zero_shot(parts)
     predicted.refuse(run)
-    found: Tagger = parts.kept(f"tagger {run.id}", (run.folder, _label_set(parts)), lambda: _load(parts, run))
+    found: Tagger = parts.kept(f"tagger {run.id}", (run.folder, label_set(parts)), lambda: _load(parts, run))
     if _of_other_encoder(parts, found):
         raise InputError(
             f"Run {run.id} was trained with another encoder than {parts.settings.encoder!r}. "
@@ -75,7 +75,7 @@ def _of_other_encoder(parts: Parts, found: Tagger) -> bool:
     return bool(found.encoder_key) and found.encoder_key != encoder_key(parts.settings.encoder)
 
 
-def _label_set(parts: Parts) -> str:
+def label_set(parts: Parts) -> str:
     """Say which labels there are, with their texts."""
     view = parts.corpus()
     made: tuple[object, str] = parts.kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,13 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
-from lmtx.encoder import SentenceEncoder
+from lmtx.encoder import EmbeddingCache, SentenceEncoder
+from lmtx.encoder.identity import base_of, prompt_of
 from lmtx.errors import InputError, JobCancelled, NothingToDoError
 from lmtx.student import Tower
 from lmtx.student.losses import LOSSES, JudgedPairs, LabelLoss
 from lmtx.student.trainer import Snapshot, TrainerConfig, fit_encoder
-from lmtx.types import Pairs
+from lmtx.types import Pairs, content_hash
 
 CONFIG = TrainerConfig(epochs=2, batch=4, lr=1e-3, threads=1, bf16=False)
 TEXTS = [f"{('red', 'blue', 'green')[i % 3]} house number {i}" for i in range(16)]
@@ -152,3 +154,23 @@ def test_nothing_to_train_on_and_settings_that_mean_nothing_are_said(
         TrainerConfig(lr=0)
     with pytest.raises(InputError, match="bf16: got 'yes', expected true or false"):
         TrainerConfig(bf16="yes")  # type: ignore[arg-type]
+
+
+def test_a_model_is_read_with_the_prompts_of_its_family(whole: Tower, tmp_path: Path) -> None:
+    assert json.loads((whole.folder / "lmtx.json").read_text())["encoder"]
+    assert prompt_of(str(whole.folder), "document") is None
+    tower = tmp_path / "tower"
+    shutil.copytree(whole.folder, tower)
+    (tower / "lmtx.json").write_text(json.dumps({"encoder": base_of("intfloat/multilingual-e5-small")}))
+    assert prompt_of(str(tower), "document") == "query: "
+
+
+def test_typed_texts_leave_no_trace_in_the_cache(whole: Tower, tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path / "vectors.db")
+    tower = Tower(whole.folder, cache)
+    secret = tower.vectors(["a text that somebody typed"])
+    np.testing.assert_allclose(tower.vectors(["a text that somebody typed"]), secret)
+    many = [f"document {i}" for i in range(17)]
+    np.testing.assert_array_equal(tower.vectors(many), tower.vectors(many))
+    hashes = [content_hash("tower", "document", text) for text in ["a text that somebody typed", *many]]
+    assert cache.get(tower.key, hashes)[1].tolist() == [False] + [True] * 17
