@@ -104,7 +104,9 @@ class MaclrConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing; they come from settings and the command line."""
-        for name, least in {"steps": 1, "self_steps": 0, "batch": 2, "doublings": 0, "refits": 1}.items():
+        whole = {"steps": 1, "self_steps": 0, "batch": 2, "doublings": 0, "refits": 1}
+        whole |= {n: 2 for n in ("clusters", "max_documents") if getattr(self, n) is not None}
+        for name, least in whole.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"MACLR setting {name}: got {value!r}, expected {least} or more, whole.")

@@ -67,7 +67,13 @@ class RtsConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse lengths that mean nothing; they come from settings and the command line."""
+        """Refuse values that mean nothing; they come from settings and the command line."""
+        for name in ("epochs", "batch", "shortest", "longest", "max_steps", "max_documents"):
+            value = getattr(self, name)
+            if value is None and name.startswith("max_"):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"RTS setting {name}: got {value!r}, expected 1 or more, whole.")
         if not 1 <= self.shortest <= self.longest:
             raise InputError(
                 f"RTS settings shortest and longest: got {self.shortest} and {self.longest} words, "
