@@ -43,7 +43,7 @@ def with_predictions(workspace: Workspace, n: int) -> Run:
     (workspace.folder / folder).mkdir(parents=True)
     body = {"documents": {i: [[x, 1.0 / (1 + j)] for j, x in enumerate(y)] for i, y in gold.items()}}
     (workspace.folder / folder / "predictions.json").write_text(json.dumps(body), "utf-8")
-    metrics = {"tokens": 5000, "calls": 36, "n_documents": n, "seconds": 24.0}
+    metrics = {"tokens": 5000, "calls": 36, "calls_new": 36, "n_documents": n, "seconds": 24.0}
     run = Run("icxml-1", now(), "icxml", {}, "", str(folder), metrics)
     workspace.journal.put_run(run)
     return run
