@@ -225,6 +225,10 @@ class Scored:
     score: FloatArray
 
 
+TO_COMPARE = ("maclr", "rts", "icxml")
+"""Kinds of run that learn from no verdict and no decision: they are there to be compared with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One training: configuration, data fingerprint, model folder, metrics."""
@@ -242,4 +246,4 @@ class Run:
     @property
     def to_compare(self) -> bool:
         """Whether it is there to be compared with: it learned from no verdict and no decision."""
-        return self.kind in ("maclr", "rts", "icxml")
+        return self.kind in TO_COMPARE

@@ -12,7 +12,7 @@ from lmtx.errors import InputError, NotFoundError
 from lmtx.journal import schema as s
 from lmtx.journal.rows import JobRow
 from lmtx.journal.store import Store, from_micros, micros_now, to_micros
-from lmtx.types import Run
+from lmtx.types import TO_COMPARE, Run
 
 _JOB_FIELDS: Final = frozenset(
     {"state", "done", "total", "message", "rate", "pid", "started", "ended", "error", "result", "params"}
@@ -45,6 +45,12 @@ class Runs(Store):
         """List runs, the newest first: at most `limit`, or all."""
         with self._read() as conn:
             return _runs(conn, limit=limit)
+
+    def newest_training(self) -> Run | None:
+        """Return the newest run that learned from verdicts or decisions, promoted or not."""
+        with self._read() as conn:
+            found = _runs(conn, s.run_records.c.kind.not_in(TO_COMPARE), limit=1)
+        return found[0] if found else None
 
     def run(self, id: str) -> Run:
         """Return a run by id.

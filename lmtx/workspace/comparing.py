@@ -46,7 +46,7 @@ def compare_runs(
     """See `Workspace.compare_runs`."""
     if basis not in ("completed", "audit"):
         raise InputError(f"basis: got {basis!r}. Known: completed, audit.")
-    first = _newest(parts) if new is None else parts.journal.run(new)
+    first = parts.journal.newest_training() if new is None else parts.journal.run(new)
     if first is None:
         return None
     second = _before(parts, first) if old is None else parts.journal.run(old)
@@ -66,10 +66,6 @@ def compare_runs(
         labels=_labels(parts, found),
         documents=_documents(parts, found),
     )
-
-
-def _newest(parts: Parts) -> Run | None:
-    return next((run for run in parts.journal.runs() if not run.to_compare), None)
 
 
 def _before(parts: Parts, run: Run) -> Run | None:

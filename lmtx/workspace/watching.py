@@ -30,7 +30,7 @@ def learning_state(parts: Parts) -> LearningState:
     """See `Workspace.learning_state`."""
     journal, every = parts.journal, parts.settings.retrain_every
     job_id = _training_job(parts)
-    newest = _newest_run(parts)
+    newest = parts.journal.newest_training()
     n_new = journal.n_training_decisions(_learned_until(parts, newest))
     # Who could not train (nothing is wanted yet, the disk is full) is not asked again at the next click.
     waits = every * (1 + _n_failed(parts, newest))
@@ -47,10 +47,6 @@ def _training_job(parts: Parts) -> str | None:
 def _n_failed(parts: Parts, newest: Run | None) -> int:
     failed = parts.journal.jobs(20, states=("failed",))
     return sum(row.verb in _TRAININGS and (newest is None or row.created > newest.created) for row in failed)
-
-
-def _newest_run(parts: Parts) -> Run | None:
-    return next((run for run in parts.journal.runs() if not run.to_compare), None)
 
 
 def _learned_until(parts: Parts, run: Run | None) -> int:

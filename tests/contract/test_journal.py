@@ -1249,6 +1249,16 @@ def test_runs_and_promotions(journal: Journal) -> None:
         journal.promote("r9")
 
 
+def test_a_run_that_only_compares_is_no_newest_training(journal: Journal) -> None:
+    assert journal.newest_training() is None
+    journal.put_run(run("r1"))
+    for kind in ("maclr", "rts", "icxml"):
+        journal.put_run(replace(run(f"r-{kind}"), kind=kind))
+    found = journal.newest_training()
+    assert found is not None
+    assert found.id == "r1"
+
+
 def test_jobs(journal: Journal) -> None:
     job = journal.job_put("j1", "teach", {"teacher": "evidence"})
     assert (job.state, job.params, job.done, job.result) == ("queued", {"teacher": "evidence"}, 0, None)
