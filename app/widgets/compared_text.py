@@ -42,6 +42,7 @@ def panel(workspace: Workspace, chosen: Sequence[System]) -> None:
             seed=state.TRY_SEED.get(),
             key="versus_text",
             placeholder="Paste or type a text …",
+            height=130,
         )
     state.TRY_TEXT.set(text)
     if not text.strip() or not able:
