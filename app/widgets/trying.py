@@ -17,6 +17,9 @@ PARTS = {
     "student": "the student",
     "ridge": "similar documents judged",
     "reviewed": "similar documents reviewed",
+    "linear": "words of documents reviewed",
+    "label_text": "label texts, by documents reviewed",
+    "prior": "how often the label is given",
 }
 """What the tagger blends, in words."""
 
