@@ -18,6 +18,7 @@ VERBS: frozenset[str] = frozenset(
         "compare",
         "cycle",
         "demo",
+        "draw_map",
         "embed",
         "evaluate",
         "export",
@@ -29,6 +30,8 @@ VERBS: frozenset[str] = frozenset(
         "import_verdicts",
         "judge_audited",
         "label_quality",
+        "pretrain",
+        "report",
         "teach",
         "train",
         "trial",
@@ -37,7 +40,9 @@ VERBS: frozenset[str] = frozenset(
 )
 """What can run as a job: methods of the workspace that take `progress`."""
 
-READERS: frozenset[str] = frozenset({"compare", "evaluate", "export", "label_quality", "try_definition"})
+READERS: frozenset[str] = frozenset(
+    {"compare", "draw_map", "evaluate", "export", "label_quality", "pretrain", "report", "try_definition"}
+)
 """Verbs that write nothing to the journal and so wait for nobody."""
 
 UNFINISHED = ("queued", "running")

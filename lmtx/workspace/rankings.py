@@ -19,7 +19,7 @@ import numpy as np
 
 from lmtx.encoder import SentenceEncoder, encoder_key
 from lmtx.errors import DAMAGED, StorageError
-from lmtx.types import Document, IntArray, Progress, content_hash
+from lmtx.types import Document, FloatArray, IntArray, Progress, content_hash
 from lmtx.workspace import predicted, tagging
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.systems import System, tagger_of
@@ -44,6 +44,8 @@ class Ranking:
         Document -> row: by content hash, or by id where `by_id`.
     label_idx : int32 (n_docs, DEPTH)
         -1 pads.
+    score : float32 (n_docs, DEPTH)
+        The system's scores, -inf where `label_idx` pads; NaN where it gives none.
     docs_per_s : float or None
         From text to tags on the machine that ranked, encoding included. Of processor time, so that what else
         ran there does not count; of time passed where a graphics card encodes.
@@ -54,6 +56,7 @@ class Ranking:
     label_ids: tuple[str, ...]
     row: dict[str, int]
     label_idx: IntArray
+    score: FloatArray
     docs_per_s: float | None
     model_bytes: int | None
     by_id: bool = False
@@ -64,8 +67,11 @@ class Ranking:
 
     def of(self, documents: Sequence[Document]) -> IntArray:
         """Rankings of documents it knows, int32 (n_docs, DEPTH)."""
-        rows = [self.row[d.id if self.by_id else d.hash] for d in documents]
-        return self.label_idx[rows]
+        return self.label_idx[self.rows(documents)]
+
+    def rows(self, documents: Sequence[Document]) -> list[int]:
+        """Rows of documents it knows."""
+        return [self.row[d.id if self.by_id else d.hash] for d in documents]
 
 
 def kept(parts: Parts, which: System) -> Ranking | None:
@@ -101,19 +107,26 @@ def rank(parts: Parts, which: System, documents: Sequence[Document], progress: P
         parts.document_vectors([view.documents[int(i)] for i in rows], progress)
     tagger = tagger_of(parts, which)
     label_idx = np.full((len(missing), DEPTH), -1, dtype=np.int32)
+    score = np.full((len(missing), DEPTH), -np.inf, dtype=np.float32)
     for start in range(0, len(missing), _BLOCK):
         progress(start, len(missing), f"Ranking: {which.name}")
         block = missing[start : start + _BLOCK]
-        found = tagger.predict(parts.document_vectors(block), [d.full_text for d in block], DEPTH).label_idx
-        label_idx[start : start + len(block), : found.shape[1]] = found
+        found = tagger.predict(parts.document_vectors(block), [d.full_text for d in block], DEPTH)
+        label_idx[start : start + len(block), : found.label_idx.shape[1]] = found.label_idx
+        score[start : start + len(block), : found.label_idx.shape[1]] = found.score
     progress(len(missing), len(missing), f"Ranking: {which.name}")
     row = {d.hash: i for i, d in enumerate(missing)}
     if before is not None:
         row = {**before.row, **{h: len(before.row) + i for h, i in row.items()}}
-        new = replace(before, row=row, label_idx=np.concatenate([before.label_idx, label_idx]))
+        new = replace(
+            before,
+            row=row,
+            label_idx=np.concatenate([before.label_idx, label_idx]),
+            score=np.concatenate([before.score, score]),
+        )
     else:
         speed = _speed(parts, tagger, missing[:_TIMED])
-        new = Ranking(tagger.label_ids, row, label_idx, speed, _size(parts, which, tagger))
+        new = Ranking(tagger.label_ids, row, label_idx, score, speed, _size(parts, which, tagger))
     _write(_path(parts, which), new)
     return new
 
@@ -123,7 +136,7 @@ def _path(parts: Parts, which: System) -> Path:
     view = parts.corpus()
     # A run ranks labels that came after it too.
     labels = [text for x in view.labels for text in (x.id, x.hash)]
-    key = content_hash("ranking-1", which.id, encoder_key(parts.settings.encoder), *labels)
+    key = content_hash("ranking-2", which.id, encoder_key(parts.settings.encoder), *labels)
     if which.run is None:
         documents = [view.documents[int(i)].hash for i in view.rows("train")[: tagging.HUB_DOCUMENTS]]
         key = content_hash(key, *documents)
@@ -138,6 +151,7 @@ def _read(path: Path) -> Ranking | None:
                 label_ids=tuple(data["label_ids"].tolist()),
                 row={h: i for i, h in enumerate(data["documents"].tolist())},
                 label_idx=data["label_idx"],
+                score=data["score"],
                 docs_per_s=facts["docs_per_s"],
                 model_bytes=facts["model_bytes"],
             )
@@ -156,6 +170,7 @@ def _write(path: Path, ranking: Ranking) -> None:
                 label_ids=np.array(ranking.label_ids, dtype=np.str_),
                 documents=np.array(list(ranking.row), dtype=np.str_),
                 label_idx=ranking.label_idx,
+                score=ranking.score,
                 facts=np.array(json.dumps(facts)),
             )
         part.replace(path)
@@ -180,9 +195,9 @@ def _predictions(parts: Parts, which: System) -> Ranking:
         all_new = run.metrics.get("calls_new") == run.metrics.get("calls")
         seconds = run.metrics.get("seconds") if all_new else None
         speed = len(ids) / seconds if isinstance(seconds, int | float) and seconds > 0 else None
-        return Ranking(
-            tuple(column), {d: i for i, d in enumerate(ranked)}, label_idx, speed, None, by_id=True
-        )
+        row = {d: i for i, d in enumerate(ranked)}
+        score = np.full(label_idx.shape, np.nan, dtype=np.float32)
+        return Ranking(tuple(column), row, label_idx, score, speed, None, by_id=True)
 
     found: Ranking = parts.kept(f"ranking {which.id}", (run.folder, tagging.label_set(parts)), read)
     return found
