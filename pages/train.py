@@ -13,7 +13,7 @@ with errors.shown():
     gate.labels(workspace)
     status = workspace.status()
     if not status.counts.get("judged_pairs") and not status.counts.get("completed") and not status.n_runs:
-        busy = jobs.panel(workspace, ["teach", "cycle", "demo"], history=1)
+        busy = jobs.panel(workspace, ["teach", "cycle", "demo", "train"], history=1)
         if not busy:
             with layout.empty(
                 "Nothing to learn from yet.",
@@ -21,6 +21,7 @@ with errors.shown():
             ):
                 layout.go_button("Ask the teacher", "teacher", main=True, key="train_teacher")
                 layout.go_button("Review", "review", key="train_review")
+            training.without_verdicts(workspace)
         st.stop()
     training.facts(workspace, status)
     params = training.settings(workspace)

@@ -54,6 +54,8 @@ TAKES = {
     "rts": "Takes minutes.",
     "icxml": "Takes as long as the teacher needs to write.",
 }
+UNJUDGED = ("maclr", "rts")
+"""Students that read no verdict."""
 EPOCHS = {USUAL: 5, "finetune": 2}
 """Usual passes of the students that can be told how many."""
 KINDS = {"cycle": "teach and train", "train": "train", "icxml": "ICXML"}
@@ -70,6 +72,13 @@ def facts(workspace: Workspace, status: Status) -> None:
             ("Precision", *runs.headline(workspace, status)),
         ]
     )
+
+
+def without_verdicts(workspace: Workspace) -> None:
+    """Draw what can be trained before anything is judged: the students that read texts and names only."""
+    layout.section("Or train without any verdict", "to compare with; weaker than what learns from judgments")
+    kind = _student(workspace, UNJUDGED)
+    start(workspace, {"student": kind}, main=False)
 
 
 def settings(workspace: Workspace) -> dict[str, Any]:
@@ -132,15 +141,15 @@ def _writes(workspace: Workspace) -> bool:
     return workspace.settings.teacher.startswith(("transformers:", "openai:"))
 
 
-def _student(workspace: Workspace) -> str:
+def _student(workspace: Workspace, offered: Sequence[str] = tuple(STUDENTS)) -> str:
     """Draw the choice of the student, what it is and what it takes."""
     kind = st.segmented_control(
         "Student",
-        list(STUDENTS),
-        default=USUAL,
+        offered,
+        default=offered[0],
         required=True,
         format_func=lambda kind: STUDENTS[kind][0],
-        key="train_student",
+        key="train_student" if len(offered) == len(STUDENTS) else "train_unjudged",
         persist_state="session",
     )
     chosen = str(kind)

@@ -201,3 +201,19 @@ def test_a_student_is_chosen_on_the_screen_train(
         ("train", {"student": "maclr"}),
         ("icxml", {"limit_docs": 3, "variant": "content"}),
     ]
+
+
+def test_a_student_that_reads_no_verdict_is_offered_before_anything_is_judged(
+    home: Path, small_corpus: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr("app.services.start", lambda w, verb, params: started.append((verb, dict(params))))
+    with Workspace.create(home / "new", name="New") as workspace:
+        workspace.import_labels(small_corpus / "labels.jsonl")
+        workspace.import_corpus(small_corpus / "corpus.jsonl", labels_are="gold")
+    at = open_page("train")
+    assert "Nothing to learn from yet" in text_of(at)
+    at.button_group(key="train_unjudged").set_value("rts").run()
+    at.button(key="start_train").click().run()
+    assert not at.exception
+    assert started == [("train", {"student": "rts"})]
