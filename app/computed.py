@@ -256,6 +256,9 @@ def measure(workspace: Workspace, status: Status, system: str) -> Measured | Non
     if isinstance(kept, Measured):
         return kept
     if kept is None and status.counts.get("gold_test", 0) > QUICK_TO_MEASURE:
+        if workspace.read_only:
+            _measure_behind(workspace, key, system)
+            return None
         params = {"system": system}
         kept = (
             services.start(workspace, "label_quality", params),
@@ -278,6 +281,25 @@ def measure(workspace: Workspace, status: Status, system: str) -> Measured | Non
     return found
 
 
+def _measure_behind(workspace: Workspace, key: K, system: str) -> None:
+    """Measure in a thread, where no job may be started."""
+    name = f"{workspace.folder} {system}"
+    if name in _busy():
+        return
+    _busy().add(name)
+
+    def work() -> None:
+        try:
+            ranking = workspace.evaluate(system=system)
+            _keep(_measurements(), key, Measured(with_intervals(workspace.label_quality(system)), ranking))
+        except LmtxError:
+            return  # asked for again, it is tried again
+        finally:
+            _busy().discard(name)
+
+    threading.Thread(target=work, name="lmtx-measure", daemon=True).start()
+
+
 def ranking_of(workspace: Workspace, status: Status, run_id: str, *, now: bool) -> Mapping[str, float] | None:
     """Return a run's ranking metrics against gold, None where there is no gold or they are not known yet.
 
@@ -295,6 +317,8 @@ def ranking_of(workspace: Workspace, status: Status, run_id: str, *, now: bool) 
     key = (run_id, *_gold_key(workspace, status))
     if key not in _rankings():
         done = _evaluated(workspace, run_id)
+        if done is None and status.counts.get("gold_test", 0) > QUICK_TO_MEASURE:
+            done = workspace.ranked_quality(run_id)  # where the documents are ranked already
         if done is not None:
             _keep(_rankings(), key, done)
         elif now and status.counts.get("gold_test", 0) <= QUICK_TO_MEASURE:
@@ -309,6 +333,8 @@ def measure_soon(workspace: Workspace, status: Status, runs: Sequence[Run]) -> N
     if not wanted or not status.has_gold or folder in _busy():
         return
     if status.counts.get("gold_test", 0) > QUICK_TO_MEASURE:
+        if workspace.read_only:  # many: what was measured before is shown, and no more
+            return
         services.start(workspace, "evaluate", {"system": wanted[0]})  # the others when this is done
         return
     _busy().add(folder)

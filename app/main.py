@@ -11,6 +11,7 @@ if str(ROOT) not in sys.path:  # `streamlit run app/main.py` puts only app/ ther
 
 import streamlit as st  # noqa: E402
 
+from app import mode, state  # noqa: E402
 from app.widgets import errors, layout, sidebar  # noqa: E402
 
 PAGES = {
@@ -29,7 +30,9 @@ PAGES = {
         ("compare", "Compare", "leaderboard"),
     ],
     "Show": [
+        ("explore", "Explore", "travel_explore"),
         ("try_it", "Try it", "edit_note"),
+        ("present", "Present", "slideshow"),
         ("export", "Export", "download"),
     ],
     "": [("settings", "Settings", "settings")],
@@ -49,10 +52,13 @@ groups = {
             default=name == "overview",
         )
         for name, title, icon in pages
+        if mode.offers(name)
     ]
     for group, pages in PAGES.items()
+    if any(mode.offers(name) for name, _, _ in pages)
 }
 page = st.navigation([p for pages in groups.values() for p in pages], position="hidden")
+state.HERE.set(page.url_path or "overview")
 sidebar.draw(groups)
 with errors.unforeseen():
     page.run()

@@ -43,6 +43,7 @@ class View:
     query: str
     document_id: str | None
     like: str | None
+    set_id: str | None = None
 
     @classmethod
     def of_address(cls) -> View:
@@ -57,17 +58,18 @@ class View:
             query,
             state.param("document"),
             state.param("like"),
+            state.param("set"),
         )
 
     @property
     def place(self) -> tuple[object, ...]:
         """What the frame around the work depends on."""
-        return self.mode, self.policy, self.label_id, self.query, self.like
+        return self.mode, self.policy, self.label_id, self.query, self.like, self.set_id
 
     @property
     def scope(self) -> Scope:
         """The part of the corpus that is asked about."""
-        return Scope(label_id=self.label_id, query=self.query)
+        return Scope(label_id=self.label_id, query=self.query, set_id=self.set_id)
 
 
 address = state.address
@@ -322,6 +324,18 @@ def narrow(label_id: str | None = None, query: str | None = None) -> None:
     forget()
     state.REVIEW_SEARCH.set(state.REVIEW_SEARCH.get() + 1)
     address(label=label_id, query=query, document=None, like=None)
+
+
+def leave_set() -> None:
+    """Ask about all documents again, not only about those that were picked."""
+    forget()
+    address(set=None, document=None, like=None)
+
+
+def widen() -> None:
+    """Ask about everything again."""
+    narrow()
+    leave_set()
 
 
 def forget() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import streamlit as st
 
-from app import state
+from app import mode, state
 from lmtx.config import find_workspace, home, remember_workspace
-from lmtx.errors import LmtxError, NotFoundError
+from lmtx.errors import LmtxError, NotFoundError, ReadOnlyError
 from lmtx.jobs import Job, WarmPool
 from lmtx.types import Role
 from lmtx.workspace import Workspace, WorkspaceInfo
@@ -28,9 +28,9 @@ ROLES: dict[Role, str] = {
 
 
 @st.cache_resource(show_spinner=False, on_release=Workspace.close)
-def _open(folder: str) -> Workspace:
-    """One open workspace a folder and server: it owns the index and the loaded models."""
-    workspace = Workspace.open(folder)
+def _open(folder: str, read_only: bool) -> Workspace:
+    """One open workspace a folder and server: it owns the index, if it may, and the loaded models."""
+    workspace = Workspace.open(folder, read_only=read_only)
     preload(workspace)
     return workspace
 
@@ -44,8 +44,9 @@ def warm_pool() -> WarmPool | None:
     """Return the spare process that has imported what training needs, so that a retrain starts at once.
 
     Screens that offer to train ask for it when they are drawn: it is ready when the button is pressed.
+    None where nothing may be started.
     """
-    return _warm_pool()
+    return None if read_only() else _warm_pool()
 
 
 def settle_memory() -> None:
@@ -73,6 +74,11 @@ def preload(workspace: Workspace) -> None:
     threading.Thread(target=load, name="lmtx-preload", daemon=True).start()
 
 
+def read_only() -> bool:
+    """Whether this server only shows: nothing of a workspace changes, and it offers nothing that would."""
+    return mode.read_only()
+
+
 def workspaces() -> list[WorkspaceInfo]:
     """List the workspaces at home, by name; counts may be some seconds old."""
     return _workspaces(str(home().resolve()))
@@ -96,7 +102,7 @@ def current() -> Workspace | None:
             folder = str(found[0].folder.resolve())
         state.FOLDER.set(folder)
     try:
-        return _open(folder)
+        return _open(folder, read_only())
     except NotFoundError:
         state.FOLDER.set(None)
         return None
@@ -106,11 +112,14 @@ def switch(folder: Path | str) -> None:
     """Look at another workspace from now on, and remember it for the command line."""
     state.forget_workspace()
     state.FOLDER.set(str(Path(folder).resolve()))
-    remember_workspace(Path(folder))
+    if not read_only():
+        remember_workspace(Path(folder))
 
 
 def create(name: str) -> Workspace:
     """Make a workspace of that name at home and look at it."""
+    if read_only():
+        raise ReadOnlyError("A new workspace")
     slug = re.sub(r"[^\w]+", "-", name.strip().lower()).strip("-") or "workspace"
     folder = home() / slug
     number = 2
@@ -120,7 +129,7 @@ def create(name: str) -> Workspace:
     Workspace.create(folder, name=name.strip() or slug).close()
     _workspaces.clear()
     switch(folder)
-    return _open(str(folder.resolve()))
+    return _open(str(folder.resolve()), False)
 
 
 def update_settings(workspace: Workspace, **values: Any) -> None:
@@ -155,6 +164,8 @@ def uploaded(workspace: Workspace, name: str, data: bytes) -> Path:
 
     Another file of the same name goes elsewhere: a job may be reading this one, or be resumed.
     """
+    if workspace.read_only:
+        raise ReadOnlyError("An upload")
     folder = workspace.folder / "uploads" / hashlib.sha256(data).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (re.sub(r"[^\w.\-]+", "_", Path(name).name).lstrip(".")[-120:] or "upload")

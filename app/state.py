@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
+from app import mode
 from lmtx.review.models import Bulk, PairItem, ReviewItem
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ class Key(Generic[T]):
 
 FOLDER: Key[str | None] = Key("lmtx.folder", None)
 """Folder of the workspace that this session looks at."""
+HERE: Key[str] = Key("lmtx.here", "")
+"""Name of the screen that is shown."""
 FLASH: Key[str] = Key("lmtx.flash", "")
 """A sentence to show once, after the rerun that follows an action."""
 PROBLEM: Key[str] = Key("lmtx.problem", "")
@@ -116,15 +119,23 @@ def param(name: str) -> str | None:
 
 
 def address(**changes: str | None) -> None:
-    """Change parts of the page's address; None or nothing takes one out."""
-    for name, value in changes.items():
-        if value:
-            st.query_params[name] = value
-        else:
-            st.query_params.pop(name, None)
+    """Change parts of the page's address at once; None or nothing takes one out."""
+    now = st.query_params.to_dict()
+    changed = {name: value for name, value in {**now, **changes}.items() if value}
+    if changed != now:  # each change is a step of the browser's history
+        st.query_params.from_dict(changed)
+
+
+def turn_to(**params: str) -> None:
+    """Open another address of the page that shows; for callbacks. Back returns to the one before."""
+    st.query_params.from_dict(params)
 
 
 def go(page: str, **params: str) -> None:
-    """Open a page, with query parameters; does not return."""
-    st.query_params.clear()  # switching to the page one is on would keep them
+    """Open a page, with query parameters; does not return, unless this server does not have the page."""
+    if not mode.offers(page):
+        PROBLEM.set("This is shown read-only: that screen, which changes things, is not part of it.")
+        st.rerun()
+    if page == HERE.get():  # switching to the page one is on would keep its address
+        st.query_params.clear()
     st.switch_page(f"../pages/{page}.py", query_params=params or None)

@@ -33,6 +33,16 @@ class StorageError(LmtxError):
     """Journal, index or cache can't be read or written."""
 
 
+class ReadOnlyError(LmtxError):
+    """Something would be written to a workspace that is open to be looked at."""
+
+    def __init__(self, what: str = "This") -> None:
+        super().__init__(
+            f"{what} would change the workspace, which is open read-only. Open it without --read-only "
+            "(and without LMTX_READ_ONLY) to change it."
+        )
+
+
 class LockedError(StorageError):
     """Another process owns what this one asked for."""
 

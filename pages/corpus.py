@@ -1,9 +1,9 @@
-"""Corpus: bring documents in, look at them, find them."""
+"""Corpus: bring documents in, find them, look at one."""
 
 import streamlit as st
 
-from app import state
-from app.widgets import browse, errors, gate, importing, layout
+from app import mode, state
+from app.widgets import document, errors, finding, gate, importing, layout
 
 TITLE, SENTENCE = "Corpus", "Which documents are here, and what is known of each?"
 
@@ -11,52 +11,44 @@ workspace = gate.workspace(TITLE, SENTENCE)
 
 with errors.shown():
     if (document_id := state.param("document")) is not None:
-        document = workspace.journal.document(document_id)
-        action = layout.header("Document", "What is known of this document?")
+        item = workspace.journal.document(document_id)
+        action = layout.header("Document", "What is known of this document, and why?")
         with action:
             if st.button("All documents", icon=":material/arrow_back:"):
                 state.go("corpus")
-            if document and st.button("Review it", type="primary", icon=":material/rate_review:"):
+            offered = item is not None and mode.offers("review")
+            if offered and st.button("Review it", type="primary", icon=":material/rate_review:"):
                 state.go("review", document=document_id)
-        if document is None:
+        if item is None:
             layout.note("This document does not exist, or was deleted.")
         else:
-            browse.document(workspace, document_id)
+            document.body(workspace, item)
         st.stop()
 
     action = layout.header(TITLE, SENTENCE)
     filled = bool(workspace.journal.counts().get("documents"))
     if not filled:
+        if workspace.read_only:
+            gate.documents(workspace)
         layout.section("No documents yet", "Upload titles and texts; no annotations needed.")
         importing.panel(workspace, "corpus")
         st.stop()
-    views = ["Browse", "Search", "Upload"]
-    view = st.segmented_control(
-        "View",
-        views,
-        default="Browse",
-        required=True,
-        key="corpus_view",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    if view == "Upload":
-        importing.panel(workspace, "corpus")
-    elif view == "Search":
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            text = st.text_input("Find documents", key="corpus_search", type="search", width=420)
-            mode = st.segmented_control(
-                "By",
-                ["keyword", "semantic"],
-                default="semantic",
-                required=True,
-                format_func={"keyword": "words", "semantic": "meaning"}.__getitem__,
-                key="corpus_mode",
+    uploads = state.param("view") == "upload"
+    with action:
+        if uploads:
+            st.button(
+                "All documents", icon=":material/arrow_back:", on_click=state.address, kwargs={"view": None}
             )
-        if text:
-            browse.hits(workspace.search(text, mode=mode, n=25), key=f"hits_{mode}_{text}")
-        else:
-            layout.note("Type words, or a sentence that says what the documents are about.")
+        elif not workspace.read_only:
+            st.button(
+                "Upload more",
+                key="corpus_upload",
+                icon=":material/upload:",
+                on_click=state.address,
+                kwargs={"view": "upload"},
+            )
+    if uploads:
+        importing.panel(workspace, "corpus")
     else:
         importing.report(workspace, "import_corpus")
-        browse.documents(workspace)
+        finding.body(workspace)

@@ -30,18 +30,22 @@ with errors.shown():
     action = layout.header(TITLE, SENTENCE)
     filled = bool(workspace.journal.counts().get("labels"))
     if not filled:
+        if workspace.read_only:
+            gate.labels(workspace)
         layout.section("No labels yet", "Upload a label set; names are enough, definitions help.")
         importing.panel(workspace, "labels")
         st.stop()
-    view = st.segmented_control(
-        "View",
-        ["Browse", "Upload"],
-        default="Browse",
-        required=True,
-        key="labels_view",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
+    view = "Browse"
+    if not workspace.read_only:
+        view = st.segmented_control(
+            "View",
+            ["Browse", "Upload"],
+            default="Browse",
+            required=True,
+            key="labels_view",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
     if view == "Upload":
         importing.panel(workspace, "labels")
     else:

@@ -17,12 +17,14 @@ with errors.shown():
             overview.first_steps(workspace)
         st.stop()
     with action:
+        if workspace.read_only:
+            layout.go_button("Present", "present", icon=":material/slideshow:")
         layout.go_button("Try it", "try_it", icon=":material/edit_note:")
     overview.figures(workspace, status)
     overview.path(status)
-    overview.next_step(status)
+    overview.next_step(workspace, status)
     overview.warnings(status)
-    if services.active_jobs(workspace):
+    if services.active_jobs(workspace) and not workspace.read_only:
         layout.section("Running now")
         jobs.panel(workspace, jobs.NAMES)
     overview.last_runs(workspace, status)

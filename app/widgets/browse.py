@@ -1,17 +1,17 @@
-"""Documents and labels to look at: filters, pages, search, and the detail of one."""
+"""Labels to look at, the detail of one, and tags and example documents wherever they show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
-from app import services, state
+from app import mode, state
 from app.widgets import defining, inert, layout, table, words
 from app.widgets.inert import escape, shorten
-from lmtx.types import Decision, Label, Role
-from lmtx.workspace import Example, Hit, LabelDetail, PairDetail, Tag, Workspace
+from lmtx.types import Label
+from lmtx.workspace import Example, LabelDetail, Tag, Workspace
 
 SIGNS = {
     "accepted": ("✓", "accepted by a person"),
@@ -20,98 +20,6 @@ SIGNS = {
     "declined": ("–", "declined by the teacher"),
     "unparsed": ("!", "the teacher's answer could not be read"),
 }
-_ANY = "any"
-
-
-def sign(kind: str) -> str:
-    """HTML of a state: sign and words, coloured."""
-    mark, text = SIGNS.get(kind, ("", kind))
-    return f'<span class="lx-{escape(kind)}">{mark} {escape(text)}</span>'
-
-
-def documents(workspace: Workspace) -> None:
-    """Draw the documents with filters, paged on the server."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        query = st.text_input(
-            "Words in title or text",
-            key="corpus_query",
-            persist_state="session",
-            type="search",
-            width=300,
-        )
-        role = st.selectbox(
-            "Used",
-            [_ANY, *get_args(Role)],
-            format_func=lambda r: services.ROLES.get(r, r),
-            key="corpus_role",
-            persist_state="session",
-            width=160,
-        )
-        reviewed = st.selectbox(
-            "Reviewed", [_ANY, "yes", "no"], key="corpus_reviewed", persist_state="session", width=110
-        )
-        if query and st.button("Review these", key="corpus_review", icon=":material/rate_review:"):
-            state.go("review", query=query)
-    filters: dict[str, Any] = {
-        "query": query or "",
-        "role": None if role == _ANY else role,
-        "completed": {"yes": True, "no": False}.get(reviewed),
-        "page_size": table.PAGE_SIZE,
-    }
-    first = workspace.documents_page(**filters)
-    page = table.pager(first.total, key=f"corpus_page_{query}_{role}_{reviewed}", what="document")
-    rows = (workspace.documents_page(**filters, page=page) if page else first).items
-    chosen = table.table(
-        [
-            {
-                "Title": row.title or shorten(row.snippet, 60),
-                "Text": row.snippet,
-                "Used": services.ROLES.get(row.role, row.role),
-                "Proposed": row.n_proposed,
-                "Accepted": row.n_accepted,
-                "Reviewed": row.completed,
-            }
-            for row in rows
-        ],
-        [row.id for row in rows],
-        key=f"corpus_table_{page}",
-        opens=True,
-        columns={
-            "Title": st.column_config.TextColumn(width="medium"),
-            "Text": st.column_config.TextColumn(width="large"),
-            "Proposed": table.number("Proposed"),
-            "Accepted": table.number("Accepted"),
-        },
-    )
-    if chosen:
-        state.go("corpus", document=chosen)
-
-
-def hits(found: Sequence[Hit], *, key: str) -> None:
-    """Draw found documents; one opens its detail."""
-    if not found:
-        layout.note("Nothing found.")
-        return
-    chosen = table.table(
-        [
-            {
-                "Title": h.title or shorten(h.snippet, 60),
-                "Text": h.snippet,
-                **({} if h.score is None else {"Likeness": h.score}),
-            }
-            for h in found
-        ],
-        [h.document_id for h in found],
-        key=key,
-        opens=True,
-        columns={
-            "Title": st.column_config.TextColumn(width="medium"),
-            "Text": st.column_config.TextColumn(width="large"),
-            "Likeness": table.share("Likeness", "Cosine of the meanings, 100 % the same"),
-        },
-    )
-    if chosen:
-        state.go("corpus", document=chosen)
 
 
 def examples(found: Sequence[Example], *, key: str, none: str) -> None:
@@ -131,46 +39,6 @@ def examples(found: Sequence[Example], *, key: str, none: str) -> None:
     )
     if chosen:
         state.go("corpus", document=chosen)
-
-
-def document(workspace: Workspace, document_id: str) -> None:
-    """Draw one document with all that is known of its labels."""
-    detail = workspace.document_detail(document_id)
-    left, right = st.columns([6, 5], gap="large")
-    with left:
-        spoken = [w for tag in detail.predictions[:3] for w in telling(tag)[:3]]
-        text = detail.document.text
-        inert.reading(detail.document.title, text, inert.word_spans(text, spoken))
-        facts = [
-            f"id {detail.document.id}",
-            f"used: {services.ROLES.get(detail.role, detail.role)}",
-            "reviewed" if detail.completed else "not reviewed",
-        ]
-        layout.note(" · ".join(facts))
-        _history(workspace, detail.history)
-    with right:
-        tags(detail.predictions, title="Tags by the tagger")
-        layout.section("Judged labels")
-        _pairs(detail.pairs)
-    layout.section("Similar documents", "by meaning")
-    hits(detail.similar, key="similar")
-
-
-def _history(workspace: Workspace, history: Sequence[Decision]) -> None:
-    """Draw what people decided of a document, newest first."""
-    if not history:
-        return
-    layout.section("Decisions", "newest first")
-    lines = []
-    for decision in history[:8]:
-        label = workspace.journal.label(decision.label_id) if decision.label_id else None
-        what = label.name if label else decision.label_id or "the whole document"
-        lines.append(
-            f'<div class="lx-pred-top"><span dir="auto">{escape(decision.action)}: {escape(what)}</span>'
-            f'<span class="lx-note">{escape(decision.reviewer)}, {escape(words.ago(decision.at))}</span>'
-            "</div>"
-        )
-    st.html("".join(lines))
 
 
 def tags(found: Sequence[Tag], *, title: str) -> None:
@@ -202,26 +70,6 @@ def tag_row(tag: Tag, top: float) -> str:
         f"<span>{escape(value)}</span></div>"
         f'<div class="lx-bar"><i class="s" style="width:{min(width, 100):.0f}%"></i></div>{spoken}</div>'
     )
-
-
-def _pairs(pairs: Sequence[PairDetail]) -> None:
-    if not pairs:
-        layout.note("No teacher and no person has judged a label of this document yet.")
-        return
-    order = list(SIGNS)
-    rows = sorted(
-        pairs, key=lambda p: (order.index(p.state) if p.state in order else 9, -(p.probability or 0))
-    )
-    st.html(
-        '<div class="lx-hits">'
-        + "".join(
-            f'<div class="lx-pred-top lx-hit"><span dir="auto">{escape(p.name)}</span>{sign(p.state)}</div>'
-            for p in rows[:14]
-        )
-        + "</div>"
-    )
-    if len(rows) > 14:
-        layout.note(f"and {len(rows) - 14} more")
 
 
 def labels(workspace: Workspace) -> None:
@@ -299,7 +147,9 @@ def label(workspace: Workspace, detail: LabelDetail) -> None:
             ]
         )
         layout.note(f"id {item.id}")
-        if st.button("Review this label", icon=":material/rate_review:", key=f"review_{item.id}"):
+        if mode.offers("review") and st.button(
+            "Review this label", icon=":material/rate_review:", key=f"review_{item.id}"
+        ):
             state.go("review", mode="label", label=item.id)
     defining.panel(workspace, item)
     for title, found, none in (

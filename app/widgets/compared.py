@@ -87,6 +87,9 @@ def panel(
     ids = [x.id for x in chosen]
     found = workspace.compared(ids, against)
     busy = any(job.verb == "compare" for job in services.active_jobs(workspace))
+    if found is None and workspace.read_only:
+        layout.note("Not all of these have ranked the test documents yet, and nothing can be started here.")
+        return
     if found is None:
         services.warm_pool()
         with action:

@@ -21,6 +21,8 @@ NO_REASON = "no reason given"
 def panel(workspace: Workspace, label: Label) -> None:
     """Draw why the label was rejected, and the form that changes what it means."""
     _reasons(workspace.rejection_reasons(label.id))
+    if workspace.read_only:
+        return
     with st.expander("Edit the definition", key=f"define_{label.id}"):
         _form(workspace, label)
     job = _newest(workspace, label.id)

@@ -40,7 +40,9 @@ NAMES = {
     "prodigy": "Prodigy",
 }
 ENDINGS = {"label-studio": "label-studio.json", "argilla": "argilla.json", "prodigy": "prodigy.jsonl"}
+REPORT = "report.html"
 MIME = {
+    "html": "text/html",
     "json": "application/json",
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
@@ -89,9 +91,27 @@ def panel(workspace: Workspace) -> None:
             on_click=actions.start,
             args=(workspace, "export", params),
         )
-    busy = jobs.panel(workspace, ["export"], history=1)
+    _report(workspace)
+    busy = jobs.panel(workspace, ["export", "report"], history=1)
     if not busy:
         _files(workspace)
+
+
+def _report(workspace: Workspace) -> None:
+    """Draw the button that writes the report, to be handed on."""
+    layout.section("Report", "One HTML file that opens anywhere, without a network")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Write the report",
+            key="start_report",
+            icon=":material/description:",
+            on_click=actions.start,
+            args=(workspace, "report", {"out": str(_folder(workspace) / REPORT)}),
+        )
+        layout.note(
+            "What the corpus is, how it was done, how good every label is, examples, cost, and what it takes "
+            "to do it again. It quotes some documents."
+        )
 
 
 def _promise(workspace: Workspace) -> None:

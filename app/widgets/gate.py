@@ -27,6 +27,13 @@ def workspace(title: str, sentence: str) -> Workspace:
 
 def welcome() -> None:
     """Draw the first screen of a fresh installation."""
+    if services.read_only():
+        layout.empty(
+            "There is no workspace to show.",
+            "This server was started read-only. Start it without --read-only to make one, or name one that "
+            "is there: lmtx --workspace DIR app --read-only.",
+        )
+        return
     place = layout.empty(
         "Tag a corpus that nobody has annotated.",
         "No workspace yet. A workspace holds your documents, your labels and all that is learned from them: "
@@ -58,6 +65,8 @@ def documents(current: Workspace) -> None:
     if jobs.panel(current, ["demo", "import_corpus"], history=0):
         st.stop()
     with layout.empty("No documents yet.", "Upload a corpus first: titles and texts, no annotations needed."):
+        if current.read_only:
+            st.stop()
         layout.go_button("Upload a corpus", "corpus", main=True, key="gate_corpus")
     st.stop()
 
@@ -69,5 +78,7 @@ def labels(current: Workspace) -> None:
     if jobs.panel(current, ["demo", "import_labels"], history=0):
         st.stop()
     with layout.empty("No labels yet.", "Upload a label set: names are enough, definitions help."):
+        if current.read_only:
+            st.stop()
         layout.go_button("Upload labels", "labels", main=True, key="gate_labels")
     st.stop()

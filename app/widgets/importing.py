@@ -41,7 +41,9 @@ _NONE = "(none)"
 
 
 def panel(workspace: Workspace, kind: Kind) -> None:
-    """Draw the way from a file to documents or labels."""
+    """Draw the way from a file to documents or labels; what is shown read-only has none."""
+    if workspace.read_only:
+        return
     verb = f"import_{kind}"
     if jobs.panel(workspace, [verb], history=0):
         return

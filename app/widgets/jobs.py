@@ -26,6 +26,8 @@ NAMES = {
     "compare": "Rank for the comparison",
     "label_quality": "Measure the labels",
     "export": "Export",
+    "draw_map": "Draw the map",
+    "report": "Write the report",
     "demo": "Load the demo",
     "trial": "Try the teacher",
     "check_positions": "Check the positions",
@@ -141,7 +143,9 @@ def _detail(workspace: Workspace, job: Job) -> None:
         f'<div class="lx-job-detail">{escape(message)}</div></div>'
     )
     with right:
-        if job.active:
+        if workspace.read_only:
+            pass
+        elif job.active:
             if st.button("Stop", key=f"stop_{job.id}", width="stretch"):
                 workspace.cancel_job(job.id)
                 st.rerun()

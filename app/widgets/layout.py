@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import state
+from app import mode, state
 from app.widgets.inert import escape
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -109,7 +109,9 @@ def empty(why: str, detail: str = "") -> DeltaGenerator:
 
 
 def go_button(label: str, page: str, *, icon: str | None = None, key: str = "", main: bool = False) -> None:
-    """Draw a button that opens a page; the label is ours or already escaped."""
+    """Draw a button that opens a page, where this server has it; the label is ours or already escaped."""
+    if not mode.offers(page):
+        return
     if st.button(label, icon=icon, key=key or f"go_{page}_{label}", type="primary" if main else "secondary"):
         state.go(page)
 

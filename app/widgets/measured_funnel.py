@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import actions, charts_measured, state
+from app import actions, charts_measured, mode, state
 from app.widgets import downloads, jobs, layout, table, teacher_connect, words
 from app.widgets.inert import escape
 from app.widgets.teacher_kinds import LOCAL, RERANKER, SERVER, Choice, key_problem, short
@@ -45,14 +45,14 @@ def panel(workspace: Workspace) -> None:
             "Whether a tag is missing shows only where a person completed the document. "
             f"About {FEW} audited documents give a first figure.",
         ):
-            if st.button("Audit documents", key="funnel_audit", type="primary"):
+            if mode.offers("review") and st.button("Audit documents", key="funnel_audit", type="primary"):
                 state.go("review", queue="audit", mode="document")
         return
     if funnel.wanted or funnel.given:
         _shares(funnel)
         _behind(workspace, funnel)
     busy = jobs.panel(workspace, [VERB], history=1)
-    if not busy and funnel.n_open:
+    if not busy and funnel.n_open and not workspace.read_only:
         _ask(workspace, funnel)
 
 

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app import actions, services
-from app.widgets import layout, measured_trend, runs, words
+from app import actions, mode, services, state
+from app.widgets import jobs, layout, measured_trend, runs, words
 from app.widgets.inert import escape, markdown
-from lmtx.workspace import Status, Workspace
+from lmtx.workspace import NextStep, Status, Workspace
 
 
 def first_steps(workspace: Workspace) -> None:
     """Draw what an empty workspace offers."""
+    if workspace.read_only:
+        layout.empty("This workspace is empty.", "There is nothing to show in it yet.")
+        return
     with layout.empty(
         "This workspace is empty.",
         "Upload a corpus and a label set, no annotations needed; "
@@ -87,15 +90,41 @@ def path(status: Status) -> None:
     st.html(f'<div class="lx-path">{"".join(cells)}</div>')
 
 
-def next_step(status: Status) -> None:
-    """Draw the next best step with its reason."""
-    step = status.next_step
+def next_step(workspace: Workspace, status: Status) -> None:
+    """Draw the next best step with its reason and what it is worth, and two further ones as lines."""
+    if workspace.read_only:
+        return
+    first, *others = workspace.next_steps() or [status.next_step]
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="lx_next"):
         st.html(
-            f'<div><div class="lx-note">Next best step</div><div>{escape(step.action)}</div>'
-            f'<div class="lx-note">{escape(step.why)}</div></div>'
+            f'<div><div class="lx-note">Next best step</div><div>{escape(first.action)}</div>'
+            f'<div class="lx-note">{escape(first.why)}</div>{_gain(first)}</div>'
         )
-        layout.go_button(markdown(verb(step.page)), step.page, main=True, key="next_step")
+        _step_button(workspace, first, "next_step", main=True)
+    further = [step for step in others if step.verb or mode.offers(step.page)][:2]
+    for number, step in enumerate(further, 1):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"lx_then_{number}"):
+            why = f'<span class="lx-note">{escape(step.why)}</span>'
+            st.html(f"<div>{escape(step.action)} {why}{_gain(step)}</div>")
+            _step_button(workspace, step, f"then_{number}", main=False)
+
+
+def _gain(step: NextStep) -> str:
+    if not step.gain:
+        return ""
+    return f'<div class="lx-note"><span class="lx-accepted">↗</span> {escape(step.gain)}</div>'
+
+
+def _step_button(workspace: Workspace, step: NextStep, key: str, *, main: bool) -> None:
+    """Draw the button of a step: it opens its screen, or starts its job."""
+    if step.verb:
+        name = jobs.NAMES.get(step.verb, step.verb)
+        st.button(name, key=key, on_click=actions.start, args=(workspace, step.verb, {}))
+        return
+    audit = dict(step.params).get("queue") == "audit"
+    name = "Audit tags" if audit else verb(step.page)
+    if st.button(markdown(name), key=key, type="primary" if main else "secondary"):
+        state.go(step.page, **dict(step.params))
 
 
 def warnings(status: Status) -> None:
@@ -103,9 +132,14 @@ def warnings(status: Status) -> None:
     found = [*([status.language_warning] if status.language_warning else []), *status.warnings]
     for text in found:
         st.html(f'<p class="lx-note"><span class="lx-unsure">Note.</span> {escape(text)}</p>')
-    if status.language_warning:
+    if status.language_warning and mode.offers("settings"):
         layout.go_button("Choose another encoder", "settings", key="to_encoder")
-    if status.teacher_used and not status.is_llm:
+    if status.teacher_used and status.teacher.startswith("simulated"):
+        st.html(
+            '<p class="lx-note"><span class="lx-unsure">Note.</span> The teacher is a simulation that '
+            "answers from known labels, with errors: it shows what a teacher is worth, and is none.</p>"
+        )
+    elif status.teacher_used and not status.is_llm:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="lx_no_llm"):
             st.html(
                 '<p class="lx-note"><span class="lx-unsure">Note.</span> No language model has seen these '
@@ -136,4 +170,7 @@ def verb(page: str) -> str:
         "train": "Train",
         "precision": "See the precision",
         "try_it": "Try it",
+        "explore": "Look",
+        "export": "Export",
+        "present": "Present",
     }.get(page, "Open")

@@ -98,9 +98,19 @@ def measured(workspace: Workspace, status: Status, system: str) -> computed.Meas
     """Return what was measured of a system; while a job measures it, draw the job and return None."""
     with st.spinner("Measuring …"):
         found = computed.measure(workspace, status, system)
-    if found is None:
+    if found is None and workspace.read_only:
+        _await(workspace, status, system)
+    elif found is None:
         jobs.panel(workspace, ["label_quality", "evaluate"], history=0)
     return found
+
+
+@st.fragment(run_every=2.0)
+def _await(workspace: Workspace, status: Status, system: str) -> None:
+    """Draw that a thread measures, where no job may be started; the figures come when it is done."""
+    if computed.measure(workspace, status, system) is not None:
+        st.rerun()
+    layout.note("Being measured, which is done once; the figures come in a moment.")
 
 
 def sentence(quality: pd.DataFrame, system: str, ranking: Mapping[str, float]) -> None:

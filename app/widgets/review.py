@@ -102,7 +102,7 @@ def _only_label(workspace: Workspace, view: View) -> None:
 
 def scope(workspace: Workspace, view: View) -> None:
     """Draw what the queue is narrowed to, each with a way to widen it again."""
-    if view.mode not in ("document", "pair") or not (view.label_id or view.query):
+    if view.mode not in ("document", "pair") or not (view.label_id or view.query or view.set_id):
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_scope"):
         layout.note("Only")
@@ -112,6 +112,8 @@ def scope(workspace: Workspace, view: View) -> None:
             chip(f"label “{name}”", "unlabel", reviewing.narrow, None, view.query or None)
         if view.query:
             chip(f"documents with “{view.query}”", "unquery", reviewing.narrow, view.label_id, None)
+        if view.set_id:
+            chip("documents that were picked", "unpick", reviewing.leave_set)
 
 
 def chip(name: str, key_: str, do: Callable[..., None], *args: object) -> None:
@@ -342,12 +344,12 @@ def nothing_left(workspace: Workspace, what: str) -> None:
             layout.go_button("Ask the teacher", "teacher", main=True, key="review_teacher")
         return
     view = View.of_address()
-    if view.label_id or view.query:
+    if view.label_id or view.query or view.set_id:
         why = "Everything in this part of the corpus is decided or skipped."
         if view.query and not workspace.journal.documents_page(query=view.query, page_size=1).total:
             why = f"No document has the words “{shorten(view.query, 60)}”."
         with layout.empty(f"No {what} is left here.", why):
-            st.button("Widen to all", type="primary", key="review_widen", on_click=reviewing.narrow)
+            st.button("Widen to all", type="primary", key="review_widen", on_click=reviewing.widen)
         return
     with layout.empty(
         f"All done: every {what} of this queue is reviewed or skipped.",

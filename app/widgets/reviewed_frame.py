@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import state
+from app import mode, state
 from app.widgets import layout, runs, words
 from app.widgets.inert import escape
 from lmtx.review import AUDIT_PAIR
@@ -293,6 +293,8 @@ def decisions_links(workspace: Workspace) -> None:
     They count nothing: the history holds what is ahead of the audit's order too, and what was said of tags
     that are not measured.
     """
+    if not mode.offers("review"):
+        return
     if workspace.decisions_page(policy=AUDIT_PAIR, standing=True, page_size=1).total:
         _decisions("Audit’s decisions on pairs", "pairs", through=AUDIT_PAIR)
     if workspace.decisions_page(policy="audit", action="complete", standing=True, page_size=1).total:
@@ -320,6 +322,8 @@ ASKED_OF = (
 
 def audit_buttons(*, main: bool, key: str) -> None:
     """Draw the two ways to audit; pairs only where those are measured that the audit draws from."""
+    if not mode.offers("review"):
+        return
     kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
     asked = Asked.of_address()
     other = asked.view in ("overview", "labels") and not asked.audited

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import mode, state
 from app.widgets import downloads, layout, table, words
 from app.widgets import reviewed_frame as frame
 from app.widgets.inert import escape, markdown, shorten
@@ -95,7 +95,8 @@ def body(workspace: Workspace, asked: Asked, report: PrecisionReport, row: Any |
     found = workspace.label_errors(label_id, asked.system, asked.cut)
     n = len(found.right) + len(found.wrong) + len(found.missed)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_label_actions"):
-        left = 0 if row is None else frame.left_of_label(workspace, report, row)
+        asks = row is not None and mode.offers("review")
+        left = frame.left_of_label(workspace, report, row) if asks else 0
         if left and st.button(
             _audit_words(row, left), key=f"audit_label_{label_id}", type="primary",
             help="Asks about this label alone, in its own random order; the figure of all tags stays right.",
@@ -120,7 +121,8 @@ def body(workspace: Workspace, asked: Asked, report: PrecisionReport, row: Any |
 
 def _everything(workspace: Workspace, label_id: str) -> None:
     """Draw a link to all that was said of the label, below and apart from what its figure rests on."""
-    if not workspace.decisions_page(label_id=label_id, standing=True, page_size=1).total:
+    said = workspace.decisions_page(label_id=label_id, standing=True, page_size=1).total
+    if not said or not mode.offers("review"):
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lx_label_said"):
         if st.button(

@@ -183,6 +183,7 @@ def _promise(workspace: Workspace, asked: Asked, report: PrecisionReport) -> Non
             format_func=lambda x: f"{x}{words.THIN}% right",
             label_visibility="collapsed",
             width=130,
+            disabled=workspace.read_only,
             on_change=_set_target,
             args=(workspace,),
         )

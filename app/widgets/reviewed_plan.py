@@ -126,6 +126,7 @@ def _design(workspace: Workspace) -> None:
         captions=list(ABOUT.values()),
         key="reviewed_design",
         label_visibility="collapsed",
+        disabled=workspace.read_only,
         on_change=_set_design,
         args=(workspace,),
     )

@@ -34,7 +34,7 @@ def headline(workspace: Workspace, status: Status) -> tuple[str, str]:
         return _audited(workspace)
     found = computed.ranking_of(workspace, status, status.run_id, now=True)
     if found is None:
-        return "–", "gold, being measured"
+        return "–", "gold, not measured yet" if workspace.read_only else "gold, being measured"
     return words.percent(found[OF_TAGS], interval(found, OF_TAGS)), "gold, of five tags a document"
 
 
@@ -82,7 +82,7 @@ def course(workspace: Workspace, status: Status, found: Sequence[Run], *, height
         if run.id in known and not run.to_compare
     ]
     if not rows:
-        layout.note("Being measured; look again in a moment.")
+        layout.note("Not measured yet." if workspace.read_only else "Being measured; look again in a moment.")
         return
     first, last = words.percent(rows[0]["value"]), words.percent(rows[-1]["value"])
     zero = computed.ranking_of(workspace, status, "zero-shot", now=True)

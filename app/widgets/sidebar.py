@@ -26,7 +26,9 @@ def draw(groups: Mapping[str, Sequence[StreamlitPage]]) -> None:
                 st.page_link(page)
         with st.container(key="lx_foot"), errors.shown():
             workspace = services.current()
-            if workspace is not None:
+            if workspace is not None and workspace.read_only:
+                st.html('<div class="lx-foot">Read-only: look around, nothing changes.</div>')
+            elif workspace is not None:
                 jobs.watch(workspace)
                 name = state.REVIEWER.get() or workspace.settings.reviewer
                 who = name or "no name yet, set one in Review or Settings"

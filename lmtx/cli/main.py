@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from lmtx.cli import baseline, compare, data, elsewhere, learn, measure, review, serve, teach
+from lmtx.cli import (
+    baseline,
+    compare,
+    data,
+    elsewhere,
+    label_space,
+    learn,
+    measure,
+    report,
+    review,
+    search,
+    serve,
+    teach,
+)
 from lmtx.cli.common import Options
 from lmtx.errors import InputError, JobCancelled, LmtxError
 
@@ -32,7 +45,10 @@ learn.register(app)
 baseline.register(app)
 measure.register(app)
 compare.register(app)
+label_space.register(app)
+report.register(app)
 review.register(app)
+search.register(app)
 serve.register(app)
 
 

@@ -27,6 +27,10 @@ def start(
     address: Annotated[
         str, typer.Option(help="Address to bind; anything but loopback lets others in, without a login.")
     ] = "127.0.0.1",
+    read_only: Annotated[
+        bool,
+        typer.Option("--read-only", help="Only show: nothing of a workspace can be changed by a visitor."),
+    ] = False,
     with_demo: Annotated[
         bool, typer.Option("--demo/--no-demo", help="Make the demo where there is no workspace.")
     ] = True,
@@ -44,12 +48,14 @@ def start(
     os.environ["LMTX_HOME"] = str(home().resolve())
     if context.obj.workspace is not None:
         os.environ["LMTX_WORKSPACE"] = str(find_workspace(context.obj.workspace).resolve())
-    elif with_demo and not Workspace.list_workspaces(home()):
+    elif with_demo and not read_only and not Workspace.list_workspaces(home()):
         try:
             with ConsoleProgress(context) as progress:
                 make_demo(home() / "demo", progress)
         except LmtxError as error:  # the app is of use without the demo
             print(f"lmtx: the demo could not be made: {error}", file=sys.stderr)
+    if read_only:
+        os.environ["LMTX_READ_ONLY"] = "1"
     os.chdir(ROOT)  # where streamlit looks for .streamlit/config.toml
     arguments = [
         sys.executable,

@@ -40,6 +40,8 @@ class EmbeddingCache:
     ----------
     path : Path
         SQLite file; made with its folder if missing.
+    read_only : bool
+        Whether the file stays as it is: what is put then lives in memory, as long as this object.
 
     Raises
     ------
@@ -47,10 +49,15 @@ class EmbeddingCache:
         If the file can't be opened or is no such cache.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._read_only = read_only
+        self._fresh: dict[tuple[str, str], FloatArray] = {}
         try:
+            if read_only:
+                self._db = self._open_to_read()
+                return
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA busy_timeout = 60000")
@@ -63,6 +70,14 @@ class EmbeddingCache:
                 f"embedding cache {self.path}: {error}. Check the folder's rights and free space; "
                 "the file may be deleted, its vectors are computed again when needed."
             ) from error
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        there = self.path.is_file()
+        name = f"{self.path.resolve().as_uri()}?mode=ro" if there else ":memory:"
+        db = sqlite3.connect(name, timeout=60, isolation_level=None, check_same_thread=False, uri=there)
+        if not there:
+            db.executescript(_SCHEMA)
+        return db
 
     @property
     def folder(self) -> Path:
@@ -89,7 +104,7 @@ class EmbeddingCache:
         with self._lock:
             row = self._execute("SELECT id, dim FROM encoders WHERE key = ?", (encoder_key,)).fetchone()
             if row is None:
-                return np.zeros((len(hashes), 0), dtype=np.float32), known
+                return self._with_fresh(encoder_key, hashes, np.zeros((len(hashes), 0), np.float32), known)
             encoder, dim = int(row[0]), int(row[1])
             vectors = np.zeros((len(hashes), dim), dtype=np.float32)
             for start in range(0, len(hashes), _PAGE):
@@ -105,6 +120,18 @@ class EmbeddingCache:
                 rows = np.fromiter((start + int(r[0]) for r in found), dtype=np.int64, count=len(found))
                 vectors[rows] = np.frombuffer(b"".join(r[1] for r in found), dtype=_STORED).reshape(-1, dim)
                 known[rows] = True
+        return self._with_fresh(encoder_key, hashes, vectors, known)
+
+    def _with_fresh(
+        self, encoder_key: str, hashes: Sequence[str], vectors: FloatArray, known: BoolArray
+    ) -> tuple[FloatArray, BoolArray]:
+        """Add what was put while the file is only read."""
+        for i, h in enumerate(hashes) if self._fresh else ():
+            fresh = self._fresh.get((encoder_key, h))
+            if fresh is not None and not known[i]:
+                if not vectors.shape[1]:
+                    vectors = np.zeros((len(hashes), len(fresh)), dtype=np.float32)
+                vectors[i], known[i] = fresh, True
         return vectors, known
 
     def put(self, encoder_key: str, hashes: Sequence[str], vectors: FloatArray) -> None:
@@ -133,6 +160,9 @@ class EmbeddingCache:
             return
         stored = np.ascontiguousarray(vectors, dtype=_STORED)
         dim = stored.shape[1]
+        if self._read_only:
+            self._fresh.update(((encoder_key, h), stored[i].astype(np.float32)) for i, h in enumerate(hashes))
+            return
         with self._lock:
             self._execute("BEGIN IMMEDIATE")
             try:
@@ -184,6 +214,12 @@ class EmbeddingCache:
                 (encoder_key,),
             ).fetchone()
         return int(row[0])
+
+    def version(self) -> object:
+        """Return a value that changes when any process puts or forgets vectors."""
+        with self._lock:
+            changed = self._execute("PRAGMA data_version").fetchone()[0]
+            return (changed, self._db.total_changes, len(self._fresh))
 
     def close(self) -> None:
         """Close the file."""

@@ -11,12 +11,13 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from filelock import FileLock, Timeout
 
-from lmtx.errors import InputError, JobCancelled
+from lmtx.errors import InputError, JobCancelled, ReadOnlyError
 from lmtx.jobs.model import READERS, UNFINISHED, VERBS, Job, JobState, phase_of
 from lmtx.jobs.process import WORKER, held, worker_environment
 from lmtx.jobs.warm import WarmPool
@@ -50,6 +51,7 @@ class JobStore:
         """Start a job; returns its id. A warm process takes it at once where the pool has one."""
         if verb not in VERBS:
             raise InputError(f"Job {verb!r} does not exist. Known: {', '.join(sorted(VERBS))}.")
+        self._must_write()
         try:
             json.dumps(params)
         except TypeError as error:
@@ -61,6 +63,7 @@ class JobStore:
 
     def resume(self, job_id: str, warm: WarmPool | None = None) -> str:
         """Start a job again that was interrupted, cancelled or failed; the same id."""
+        self._must_write()
         job = self.get(job_id)
         if job.active:
             raise InputError(f"Job {job_id} ({job.verb}) is {job.state}: nothing to resume. Cancel it first.")
@@ -77,6 +80,10 @@ class JobStore:
         )
         self._launch(job_id, warm)
         return job_id
+
+    def _must_write(self) -> None:
+        if self.journal.read_only:
+            raise ReadOnlyError("A job")
 
     def _launch(self, job_id: str, warm: WarmPool | None) -> None:
         self._jobs_folder().mkdir(exist_ok=True)
@@ -131,8 +138,11 @@ class JobStore:
     def _seen(self, record: JobRow) -> Job:
         if record.state in UNFINISHED and not self._alive(record.id):
             # The process may have ended between the two looks: its own last word counts.
-            self.journal.job_update(record.id, if_state=UNFINISHED, state="interrupted", ended=now())
+            if not self.journal.read_only:
+                self.journal.job_update(record.id, if_state=UNFINISHED, state="interrupted", ended=now())
             record = self.journal.job(record.id)
+            if self.journal.read_only and record.state in UNFINISHED:
+                record = replace(record, state="interrupted")
         progress = self.read_progress(record.id)
         state: JobState = record.state if record.state in get_args(JobState) else "failed"  # type: ignore[assignment]
         return Job(
@@ -171,6 +181,7 @@ class JobStore:
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop; after a grace of ten seconds its process is told to."""
+        self._must_write()
         job = self.get(job_id)
         if not job.active:
             return

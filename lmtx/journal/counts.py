@@ -48,8 +48,8 @@ _AGAIN: Final = text(
 class Counts(Decisions):
     """The part of the journal that counts decisions, and what is left to decide."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        super().__init__(url, read_only=read_only)
         # What was counted over all decisions: newest number then, version of the documents, counts.
         self._tallies: dict[Any, tuple[int, int, dict[Any, int]]] = {}
 

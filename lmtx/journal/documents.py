@@ -84,9 +84,18 @@ class Documents(DocumentImports):
         return documents, labels
 
     def document_ids(
-        self, role: Role | None = None, *, completed: bool | None = None, judged: bool | None = None
+        self,
+        role: Role | None = None,
+        *,
+        completed: bool | None = None,
+        judged: bool | None = None,
+        query: str = "",
+        label_id: str | None = None,
+        state: State | None = None,
+        split: Split | None = None,
+        limit: int | None = None,
     ) -> list[str]:
-        """List the ids of live documents in row order; their texts are not read.
+        """List the ids of live documents; their texts are not read.
 
         Parameters
         ----------
@@ -96,18 +105,24 @@ class Documents(DocumentImports):
             Only those whose completion stands (True) or does not (False).
         judged : bool, optional
             Only those that have (True) or have not (False) a judged or decided pair.
+        query, label_id, state, split
+            As for `documents_page`.
+        limit : int, optional
+            Only the first so many.
+
+        Returns
+        -------
+        list of str
+            In the order of `documents_page`.
         """
-        d = s.documents.c
-        conditions = [d.live == 1]
-        if role is not None:
-            conditions.append(d.role == role)
-        if completed is not None:
-            conditions.append(d.completed == int(completed))
-        if judged is not None:
-            n_pairs = d.n_accepted + d.n_rejected + d.n_proposed + d.n_declined + d.n_unparsed
-            conditions.append(n_pairs > 0 if judged else n_pairs == 0)
         with self._read() as conn:
-            return [str(x) for x in conn.scalars(select(d.id).where(*conditions).order_by(d.num))]
+            conditions = _conditions(conn, role, label_id, state, completed, judged, split)
+            found, order = _search(conn, query.strip())
+            if query.strip():
+                total = conn.scalar(found.with_only_columns(func.count()).where(*conditions)) or 0
+                found, order = _search(conn, query.strip(), ranked=total <= _RANKED)
+            found = found.with_only_columns(s.documents.c.id).where(*conditions).order_by(*order)
+            return [str(x) for x in conn.scalars(found.limit(limit))]
 
     def labels(self) -> list[Label]:
         """List all live labels in row order, without reading documents."""
@@ -163,6 +178,8 @@ class Documents(DocumentImports):
         label_id: str | None = None,
         state: State | None = None,
         completed: bool | None = None,
+        judged: bool | None = None,
+        split: Split | None = None,
         page: int = 0,
         page_size: int = 50,
     ) -> Page[DocumentRow]:
@@ -176,22 +193,14 @@ class Documents(DocumentImports):
             5000 matches, it is row order.
         label_id, state
             Documents with a pair on this label, in this state, or both on one pair.
+        judged
+            Those that have, or have not, a judged or decided pair.
+        split
+            Those of this split of the file.
         """
         check_page(page, page_size)
-        d, p = s.documents.c, s.pairs.c
         with self._read() as conn:
-            conditions: list[Any] = [d.live == 1]
-            if role is not None:
-                conditions.append(d.role == role)
-            if completed is not None:
-                conditions.append(d.completed == int(completed))
-            if label_id is not None:
-                label_num = conn.scalar(select(s.labels.c.num).where(s.labels.c.id == label_id))
-                wanted: list[Any] = [p.label_num == (-1 if label_num is None else label_num)]
-                wanted += s.listed(state)
-                conditions.append(d.num.in_(select(p.document_num).where(*wanted)))
-            elif state is not None:
-                conditions.append(s.documents.c[f"n_{state}"] > 0)
+            conditions = _conditions(conn, role, label_id, state, completed, judged, split)
             query = query.strip()
             found, order = _search(conn, query)
             total = conn.scalar(found.with_only_columns(func.count()).where(*conditions)) or 0
@@ -283,6 +292,37 @@ def check_page(page: int, page_size: int) -> None:
         raise InputError(
             f"page={page}, page_size={page_size}: expected page >= 0 and page_size from 1 to 5000."
         )
+
+
+def _conditions(
+    conn: Connection,
+    role: Role | None,
+    label_id: str | None,
+    state: State | None,
+    completed: bool | None,
+    judged: bool | None,
+    split: Split | None,
+) -> list[Any]:
+    """Conditions on `documents`: those of the live ones that a list is about."""
+    d, p = s.documents.c, s.pairs.c
+    conditions: list[Any] = [d.live == 1]
+    if role is not None:
+        conditions.append(d.role == role)
+    if split is not None:
+        conditions.append(d.split == split)
+    if completed is not None:
+        conditions.append(d.completed == int(completed))
+    if judged is not None:
+        n_pairs = d.n_accepted + d.n_rejected + d.n_proposed + d.n_declined + d.n_unparsed
+        conditions.append(n_pairs > 0 if judged else n_pairs == 0)
+    if label_id is not None:
+        label_num = conn.scalar(select(s.labels.c.num).where(s.labels.c.id == label_id))
+        wanted: list[Any] = [p.label_num == (-1 if label_num is None else label_num)]
+        wanted += s.listed(state)
+        conditions.append(d.num.in_(select(p.document_num).where(*wanted)))
+    elif state is not None:
+        conditions.append(s.documents.c[f"n_{state}"] > 0)
+    return conditions
 
 
 def _search(conn: Connection, query: str, *, ranked: bool = False) -> tuple[Select[Any], tuple[Any, ...]]:

@@ -16,8 +16,8 @@ WRITE: Final = "lmtx_write"
 _LOCK: Final = 5_495_824_001  # any number: PostgreSQL's advisory lock of writers
 
 
-def open_engine(url: str) -> Engine:
-    """Open a database.
+def open_engine(url: str, *, read_only: bool = False) -> Engine:
+    """Open a database; `read_only` makes the database itself refuse what would change it.
 
     Raises
     ------
@@ -27,7 +27,8 @@ def open_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            if not read_only:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             engine = create_engine(
                 parsed, pool_size=8, max_overflow=32, connect_args={"timeout": BUSY_MS / 1000}
             )
@@ -49,10 +50,12 @@ def open_engine(url: str) -> Engine:
             f"The journal can't be kept in {engine.dialect.name!r}. Use an SQLite file or PostgreSQL."
         )
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", _prepare_sqlite_to_read if read_only else _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "begin", _begin_postgresql)
+        if read_only:
+            event.listen(engine, "begin", _only_read_postgresql)
     return engine
 
 
@@ -78,6 +81,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _prepare_sqlite_to_read(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout = {BUSY_MS}", "cache_size = -65536", "query_only = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
 def _begin_sqlite(conn: Connection) -> None:
     conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(WRITE) else "BEGIN")
 
@@ -87,3 +96,7 @@ def _begin_postgresql(conn: Connection) -> None:
         conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     else:
         conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _only_read_postgresql(conn: Connection) -> None:
+    conn.exec_driver_sql("SET TRANSACTION READ ONLY")

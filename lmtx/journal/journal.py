@@ -20,6 +20,9 @@ class Journal(Pairs, History, Runs, ChangeFeed):
         `sqlite:////absolute/path/journal.db` (created if missing) or
         `postgresql+psycopg://user@host/database` (the database must exist). The schema is
         created, or brought to the newest version.
+    read_only : bool
+        Whether it is only looked at: then nothing is created or brought to a version, and what would write
+        raises `ReadOnlyError`; the database refuses it too.
 
     Raises
     ------

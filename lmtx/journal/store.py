@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from lmtx.errors import StorageError
+from lmtx.errors import ReadOnlyError, StorageError
 from lmtx.journal import schema as s
 from lmtx.journal.engine import WRITE, open_engine, shown_url
 from lmtx.journal.migrations import MIGRATIONS, migrate
@@ -192,12 +192,13 @@ class Store:
     gets connections of its own.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.url = url
+        self.read_only = read_only
         self._pid = os.getpid()
         self._writing = threading.Lock()
         self._writer: int | None = None
-        self._engine = open_engine(url)
+        self._engine = open_engine(url, read_only=read_only)
         # Numbers of ids and hashes never change, so what was once read may be kept.
         self._nums: dict[str, dict[str, int]] = {"documents": {}, "labels": {}, "hashes": {}, "teachers": {}}
         self._label_nums_by_hash: tuple[int, dict[int, list[int]]] | None = None
@@ -211,6 +212,11 @@ class Store:
                     return
         except DBAPIError:
             pass  # no such table yet, or no connection, which the next statement reports
+        if self.read_only:
+            raise StorageError(
+                f"The journal {shown_url(self.url)} can't be read, or was written by another version of this "
+                "product. Open the workspace once without --read-only, which brings it to this version."
+            )
         with self._guard(), self._connect(write=True) as conn, conn.begin():
             migrate(conn)
 
@@ -259,6 +265,8 @@ class Store:
     @contextmanager
     def _write(self) -> Iterator[Transaction]:
         """One transaction: when the block ends without error, it is durable."""
+        if self.read_only:
+            raise ReadOnlyError
         if self._writer == threading.get_ident():
             raise RuntimeError(
                 "The journal was written to inside one of its own transactions (say, by the iterator of an "

@@ -21,11 +21,13 @@ class Scope:
     label_id : only items where this label is a candidate
     query : only documents that these words find
     document_ids : only these documents
+    set_id : only the documents of a set that was saved (`Workspace.save_documents`)
     """
 
     label_id: str | None = None
     query: str = ""
     document_ids: tuple[str, ...] = ()
+    set_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

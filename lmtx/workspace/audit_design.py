@@ -85,6 +85,7 @@ def weights_now(tags: Tags) -> Weights:
 
 def set_design(parts: Parts, design: Design) -> None:
     """See `Workspace.set_audit_design`."""
+    parts.must_write("Another draw")
     if design not in ("uniform", "labels"):
         raise InputError(f"Design {design!r} does not exist. Known: uniform, labels.")
     if design == "labels" and frozen_weights(parts) is None:

@@ -15,7 +15,7 @@ from lmtx.encoder import encoder_key, language_warning
 from lmtx.errors import InputError, LmtxError, NotFoundError
 from lmtx.journal import Journal
 from lmtx.types import Label, PairState, State
-from lmtx.workspace import tagging
+from lmtx.workspace import next_steps, tagging
 from lmtx.workspace.models import (
     DocumentDetail,
     Example,
@@ -41,7 +41,7 @@ def list_workspaces(root: Path) -> list[WorkspaceInfo]:
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
             url = settings.get("journal_url") or f"sqlite:///{(path.parent / 'journal.db').resolve()}"
-            journal = Journal(url)
+            journal = Journal(url, read_only=True)
             try:
                 counts = journal.counts()
             finally:
@@ -83,37 +83,20 @@ def status(parts: Parts) -> Status:
         n_runs=len(runs),
         index=parts.index_state(),
         running=active,
-        next_step=next_step(counts, has_run=promoted is not None, has_gold=has_gold, running=bool(active)),
+        next_step=next_steps.first_step(
+            next_steps.known(parts, counts, has_gold=has_gold, running=bool(active))
+        ),
         warnings=_warnings(counts),
     )
 
 
-def next_step(counts: dict[str, int], *, has_run: bool, has_gold: bool, running: bool) -> NextStep:
-    """Name the next best step from what there is."""
-    if not counts["documents"]:
-        return NextStep("corpus", "Import a corpus", "There are no documents yet.")
-    if not counts["labels"]:
-        return NextStep("labels", "Import a label set", "There are documents, but no labels to give them.")
-    if not counts["judged_pairs"] and not counts["completed"]:
-        if running:
-            return NextStep("teacher", "Wait for the job", "A job is running; its progress is at the left.")
-        return NextStep(
-            "teacher",
-            "Ask a teacher",
-            "Nothing is judged yet; until then only word and meaning matches answer.",
-        )
-    if not has_run:
-        return NextStep("train", "Train", "There are judgments to learn from, and no model yet.")
-    if counts["completed"] < 40:
-        left = 40 - counts["completed"]
-        return NextStep(
-            "review",
-            f"Complete {left} documents",
-            "Some forty documents settled by a person raise the tagger more than anything else now.",
-        )
-    if has_gold:
-        return NextStep("precision", "See how good it is", "There are gold labels to measure against.")
-    return NextStep("review", "Go on reviewing", "Each completed document still helps; train now and then.")
+def further_steps(parts: Parts) -> list[NextStep]:
+    """See `Workspace.next_steps`."""
+    counts = {**parts.journal.counts(), **{str(s): n for s, n in parts.journal.pair_counts().items()}}
+    running = any(job.active for job in parts.jobs(20))
+    has_gold = counts.get("gold_test", 0) > 0
+    known = next_steps.known(parts, counts, has_gold=has_gold, running=running)
+    return next_steps.next_steps(parts, known)
 
 
 def _warnings(counts: dict[str, int]) -> list[str]:

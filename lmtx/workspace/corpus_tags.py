@@ -43,6 +43,7 @@ class CorpusTags:
 
 def tag_corpus(parts: Parts, progress: Progress = no_progress) -> CorpusTags:
     """Tag the documents that the run in use has not tagged as they stand; returns the tags of all."""
+    parts.must_write("Tagging the corpus")
     rankings.rank(parts, systems.system(parts, "tagger"), parts.corpus().documents, progress)
     found = corpus_tags(parts)
     assert found is not None

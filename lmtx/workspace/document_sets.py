@@ -20,7 +20,9 @@ def save(parts: Parts, document_ids: Sequence[str]) -> str:
         raise InputError("No document was picked. Pick some, and try again.")
     set_id = content_hash("documents-1", *ids)[:16]
     path = parts.folder / "sets" / f"{set_id}.json"
-    if not path.is_file():
+    if parts.read_only:
+        parts.kept(f"set {set_id}", None, lambda: ids)  # its address holds as long as this process
+    elif not path.is_file():
         try:
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, json.dumps(ids, ensure_ascii=False))

@@ -87,7 +87,7 @@ class Workspace(ReviewMethods, PrecisionMethods, CompareMethods, ExploreMethods)
         return cls(Parts.create(Path(folder), name, settings))
 
     @classmethod
-    def open(cls, folder: Path | str, own_index: bool | None = None) -> Workspace:
+    def open(cls, folder: Path | str, own_index: bool | None = None, *, read_only: bool = False) -> Workspace:
         """Open the workspace in a folder.
 
         Parameters
@@ -97,8 +97,12 @@ class Workspace(ReviewMethods, PrecisionMethods, CompareMethods, ExploreMethods)
         own_index : bool, optional
             Whether this process is to own the Chroma index: True raises `LockedError` where another
             does; None takes it where it is free, when it is first needed; False never does.
+        read_only : bool
+            Whether it is only looked at. Then nothing in the folder changes, whatever is called: what would
+            write to the journal or the settings, or start a job, raises `ReadOnlyError`; what is computed is
+            kept in memory; and the index is not owned, so that others may work on the workspace meanwhile.
         """
-        return cls(Parts.open(Path(folder), own_index))
+        return cls(Parts.open(Path(folder), own_index, read_only))
 
     def close(self) -> None:
         """Give up the index and the database. Jobs go on."""
@@ -121,6 +125,11 @@ class Workspace(ReviewMethods, PrecisionMethods, CompareMethods, ExploreMethods)
     def folder(self) -> Path:
         """Folder of the workspace."""
         return self._parts.folder
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened to be looked at."""
+        return self._parts.read_only
 
     @property
     def settings(self) -> Settings:

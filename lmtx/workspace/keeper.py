@@ -53,7 +53,7 @@ class IndexKeeper:
             if self._stop.is_set():
                 return
             try:
-                head = self._parts.journal.head()
+                head = (self._parts.journal.head(), self._parts.settings.encoder)
                 if head == seen or (not woken and (self._busy() or time.monotonic() < waits_until)):
                     continue
                 if self._waits_for_vectors():

@@ -29,6 +29,7 @@ def train(parts: Parts, progress: Progress, student: str, config: dict[str, Any]
     """See `Workspace.train`."""
     from lmtx.cycle import train_once
 
+    parts.must_write("A training")
     needs(parts.corpus())
     with _modest():
         return train_once(inputs(parts), progress, kind=student, **config)
@@ -50,6 +51,7 @@ def cycle(
     from lmtx.cycle import run_cycle
     from lmtx.teacher import Budget
 
+    parts.must_write("A cycle")
     needs(parts.corpus())
     limits = Budget.of(budget)
     loaded = ready(parts, teacher, progress)

@@ -105,6 +105,8 @@ def label_quality(parts: Parts, system: str, cut: int | float | None, progress: 
         if path.is_file():
             return pd.read_parquet(path)
         frame = _measure_labels(parts, system, cut, progress)
+        if parts.read_only:
+            return frame
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(".part")
         frame.to_parquet(part)

@@ -27,11 +27,21 @@ class WorkspaceInfo:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """The next best thing to do: a page's name in lower case, the action, and why."""
+    """A thing to do next.
+
+    page : name of the screen in lower case
+    action, why : in words
+    gain : what is to be expected of it, and from what that is known; "" where nothing is
+    params : of the screen's address
+    verb : job that does it at once; "" where the screen is the way
+    """
 
     page: str
     action: str
     why: str
+    gain: str = ""
+    params: tuple[tuple[str, str], ...] = ()
+    verb: str = ""
 
 
 @dataclass(frozen=True, slots=True)

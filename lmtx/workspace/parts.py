@@ -22,7 +22,7 @@ from lmtx.encoder import (
     label_hashes,
     load_encoder,
 )
-from lmtx.errors import InputError, LmtxError, LockedError, StorageError
+from lmtx.errors import InputError, LmtxError, LockedError, ReadOnlyError, StorageError
 from lmtx.jobs import Job, JobStore
 from lmtx.journal import Journal
 from lmtx.types import CorpusView, Document, FloatArray, Label, Progress, no_progress
@@ -33,20 +33,26 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_encoders: dict[tuple[str, str], SentenceEncoder] = {}
+_encoders: dict[tuple[str, str, str], SentenceEncoder] = {}
 _encoders_lock = threading.Lock()
 
 
 class Parts:
     """The parts of one open workspace; `Workspace` is the public face."""
 
-    def __init__(self, folder: Path, settings: Settings, own_index: bool | None) -> None:
+    def __init__(
+        self, folder: Path, settings: Settings, own_index: bool | None, read_only: bool = False
+    ) -> None:
         self.folder = folder
+        self.read_only = read_only
         self._settings = settings
         self._settings_stamp = _stamp(folder)
-        self.journal = Journal(settings.journal_url or f"sqlite:///{(folder / 'journal.db').resolve()}")
+        self._kept_encoder: str | None = None
+        self.journal = Journal(
+            settings.journal_url or f"sqlite:///{(folder / 'journal.db').resolve()}", read_only=read_only
+        )
         self.job_store = JobStore(folder, self.journal)
-        self._own_index = own_index
+        self._own_index = False if read_only else own_index  # its folder is written to by whoever owns it
         self._lock = threading.RLock()
         self._index_lock = threading.RLock()
         self._sync_lock = threading.RLock()  # not the same: a search must not wait for a long sync
@@ -57,7 +63,7 @@ class Parts:
         self._closed = False
         self.memory: dict[str, tuple[Any, Any]] = {}
         self._making: dict[str, threading.RLock] = {}
-        if own_index:
+        if own_index and not read_only:
             self.index(must=True)
 
     # ---- opening ------------------------------------------------------------------------------
@@ -79,11 +85,11 @@ class Parts:
         return cls.open(folder, None)
 
     @classmethod
-    def open(cls, folder: Path, own_index: bool | None) -> Parts:
+    def open(cls, folder: Path, own_index: bool | None, read_only: bool = False) -> Parts:
         """Open a workspace; see `Workspace.open`."""
         folder = folder.expanduser()
-        parts = cls(folder, Settings.load(folder), own_index)
-        if own_index is not False:  # a job's process is not the user opening it
+        parts = cls(folder, Settings.load(folder), own_index, read_only)
+        if own_index is not False and not read_only:  # a job's process is not the user opening it
             remember_workspace(folder)
         return parts
 
@@ -98,6 +104,11 @@ class Parts:
             self._cache = None
         self.journal.close()
 
+    def must_write(self, what: str) -> None:
+        """Raise `ReadOnlyError` where nothing may be written; `what` begins its sentence."""
+        if self.read_only:
+            raise ReadOnlyError(what)
+
     def _close_index(self) -> None:
         with self._sync_lock, self._index_lock:
             if self._index is not None:
@@ -108,8 +119,8 @@ class Parts:
     def settings(self) -> Settings:
         """Settings as they stand in the file, which another process may have changed.
 
-        Encoder and database stay those that the workspace was opened with, or that this process set:
-        what was computed with the old ones is in use.
+        The database stays the one that the workspace was opened with. An encoder that another process
+        switched to is taken over: what was computed with the old one is forgotten, and the index follows.
         """
         stamp = _stamp(self.folder)
         if stamp != self._settings_stamp:
@@ -120,24 +131,40 @@ class Parts:
                 except LmtxError as error:
                     _log.warning("settings not read again: %s", error)
                 else:
-                    kept = {name: getattr(self._settings, name) for name in ("encoder", "journal_url")}
+                    encoder = self._kept_encoder or found.encoder
+                    if encoder != self._settings.encoder:
+                        self.memory.clear()
+                    kept = {"encoder": encoder, "journal_url": self._settings.journal_url}
                     self._settings = found.model_copy(update=kept)
         return self._settings
 
+    def keep_encoder(self) -> None:
+        """Stay with the encoder of now, whatever another process switches to: half-done work is of one."""
+        self._kept_encoder = self.settings.encoder
+
+    def with_encoder(self, encoder: str) -> Parts:
+        """Open the same workspace to read with another encoder, whatever the settings say; close it."""
+        found = Parts(self.folder, self.settings.model_copy(update={"encoder": encoder}), own_index=False)
+        found._kept_encoder = encoder
+        return found
+
     def update_settings(self, values: dict[str, Any]) -> Settings:
         """Change settings; see `Workspace.update_settings`."""
+        self.must_write("A setting")
         with self._lock:
             has_documents = self.journal.counts().get("documents", 0) > 0
             changed = Settings.load(self.folder).changed(has_documents=has_documents, **values)
             if "encoder" in values:
                 encoder_key(changed.encoder)  # says what is wrong with a name before it is kept
             changed.save(self.folder)
-            encoder_changed = changed.encoder != self._settings.encoder
-            self._settings, self._settings_stamp = changed, _stamp(self.folder)
+            if "encoder" in values or self._kept_encoder is None:
+                self._kept_encoder = self._kept_encoder and changed.encoder
+                self._settings = changed
+            else:
+                self._settings = changed.model_copy(update={"encoder": self._kept_encoder})
+            self._settings_stamp = _stamp(self.folder)
             self.memory.clear()
-        if encoder_changed:
-            self._close_index()  # its vectors are the old encoder's; it opens anew with the other's key
-        return changed
+        return self._settings
 
     # ---- kept values --------------------------------------------------------------------------
 
@@ -188,16 +215,19 @@ class Parts:
         """Vectors by content hash."""
         with self._lock:
             if self._cache is None:
-                self._cache = EmbeddingCache(self.folder / "vectors.db")
+                self._cache = EmbeddingCache(self.folder / "vectors.db", read_only=self.read_only)
             return self._cache
 
     def encoder(self) -> SentenceEncoder:
         """Return the encoder of the settings; its model is loaded once in this process, when needed."""
         name, device = self.settings.encoder, self.settings.device
+        key = encoder_key(name)  # another where a model was trained anew in the same folder
         with _encoders_lock:
-            if (name, device) not in _encoders:
-                _encoders[name, device] = load_encoder(name, device, cache_folder=self.folder)
-            return _encoders[name, device]
+            if (name, device, key) not in _encoders:
+                # What is found out about the machine is kept beside the vectors.
+                kept_in = None if self.read_only else self.folder
+                _encoders[name, device, key] = load_encoder(name, device, cache_folder=kept_in)
+            return _encoders[name, device, key]
 
     def document_vectors(self, documents: Sequence[Document], progress: Progress = no_progress) -> FloatArray:
         """Return unit vectors of documents, shape (n_docs, dim); encodes what is not cached."""
@@ -257,15 +287,17 @@ class Parts:
             If `must` and another process owns it.
         """
         with self._index_lock:
+            key = encoder_key(self.settings.encoder)
+            if self._index is not None and self._index.encoder_key != key and not self._closed:
+                self._index.close()  # its vectors are an old encoder's: opened with another key it starts anew
+                self._index = None
             if self._index is not None or self._own_index is False or self._closed:
                 return self._index
             if not must and time.monotonic() < self._index_elsewhere_until:
                 return None
             from lmtx.index import ChromaIndex
 
-            index = ChromaIndex(
-                self.folder / "chroma", self.journal, encoder_key=encoder_key(self.settings.encoder)
-            )
+            index = ChromaIndex(self.folder / "chroma", self.journal, encoder_key=key)
             if index.try_own():
                 self._index = index
                 return index
@@ -283,7 +315,8 @@ class Parts:
             return "off"
         if self._index is None:
             return "off"
-        return "behind" if self._index.behind() else "ready"
+        old = self._index.encoder_key != encoder_key(self.settings.encoder)
+        return "behind" if old or self._index.behind() else "ready"
 
     def index_report(self) -> str:
         """Say how the index is; opens it."""
@@ -305,6 +338,7 @@ class Parts:
 
     def rebuild_index(self, progress: Progress = no_progress) -> int:
         """Build the index anew; `LockedError` where another process owns it."""
+        self.must_write("The index built anew")
         with self._sync_lock:
             index = self.index(must=True)
             assert index is not None

@@ -206,7 +206,8 @@ def _predicted(parts: Parts, system: str, run: Run, used: Tags) -> Tags | None:
         found = Population.load(path)
         if not found.tags:
             found = Population(_tagged(parts, tagging.tagger(parts, system), documents), used.n_reserve)
-            found.save(path)
+            if not parts.read_only:
+                found.save(path)
         return found
 
     population: Population = parts.kept(f"reserve {system}", key, make)

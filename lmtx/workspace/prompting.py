@@ -34,6 +34,7 @@ def save(parts: Parts, base: str, text: str) -> Prompt:
     """See `Workspace.save_prompt`."""
     from lmtx.teacher.prompts import save_prompt
 
+    parts.must_write("A new prompt")
     return save_prompt(prompts_folder(parts), base, text)
 
 
@@ -49,6 +50,7 @@ def few_shot_from_decisions(parts: Parts, name: str, n: int, seed: int) -> FewSh
     from lmtx.teacher.prompts import Example, save_few_shot
     from lmtx.workspace.trials import POLICY
 
+    parts.must_write("A set of examples")
     view = parts.corpus()
     found: dict[bool, list[Example]] = {True: [], False: []}
     decided = [

@@ -127,7 +127,8 @@ def rank(parts: Parts, which: System, documents: Sequence[Document], progress: P
     else:
         speed = _speed(parts, tagger, missing[:_TIMED])
         new = Ranking(tagger.label_ids, row, label_idx, score, speed, _size(parts, which, tagger))
-    _write(_path(parts, which), new)
+    if not parts.read_only:
+        _write(_path(parts, which), new)
     return new
 
 

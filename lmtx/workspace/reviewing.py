@@ -84,7 +84,7 @@ def _drawn(
             if documents:
                 Scores(parts, queues.tagger(parts), documents)
             for document in documents:
-                _sentence_vectors(parts, document, wait=True)
+                sentence_vectors(parts, document, wait=True)
 
         queues.soon(parts, "ahead", ahead)
     return drawn
@@ -220,7 +220,7 @@ def nearest_sentences(
     """
     if not labels:
         return {}
-    found = _sentence_vectors(parts, document, wait=wait)
+    found = sentence_vectors(parts, document, wait=wait)
     if found is None:
         return {}
     spans, vectors = found
@@ -252,9 +252,13 @@ class _Sentences:
 _sentences = _Sentences()  # by text and encoder, so one for all workspaces
 
 
-def _sentence_vectors(
+def sentence_vectors(
     parts: Parts, document: Document, *, wait: bool
 ) -> tuple[list[Span], FloatArray] | None:
+    """Sentences of a text, the first sixty, and their unit vectors; None where there is one alone.
+
+    Also None where the encoder is not loaded yet, or, without `wait`, they were not encoded before.
+    """
     encoder = parts.encoder()
     if not encoder.loaded:
         return None

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from lmtx.review import Frame, Pool, Scope
+from lmtx.workspace import document_sets
 from lmtx.workspace.parts import Parts
 
 _FOUND = 5000  # documents of a search that a scope holds
@@ -17,6 +18,8 @@ def documents_in(parts: Parts, scope: Scope, pool: Pool | None, frame: Frame | N
     found: list[set[str]] = []
     if scope.document_ids:
         found.append(set(scope.document_ids))
+    if scope.set_id is not None:
+        found.append(set(document_sets.saved(parts, scope.set_id)))
     if scope.query.strip():
         found.append(
             set(

@@ -115,6 +115,12 @@ def browser(loopback_only: None) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def new_app() -> type[App]:
+    """Make the server of a home; it is not started yet."""
+    return App
+
+
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
     """A running app with an empty home."""

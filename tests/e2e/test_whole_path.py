@@ -163,10 +163,22 @@ def test_whole_path(app: Any, page: Page, files: Path) -> None:
     visit(page, "Corpus")
     assert page.evaluate("window.hit") is None
 
-    # A row opens its document; the way back leads to the list, and stays there.
-    table = page.get_by_test_id("stDataFrame").first.bounding_box()
-    assert table is not None
-    page.mouse.click(table["x"] + 100, table["y"] + 80)
+    # What was found is in the address. A document opens; back leads to what was found, and the button to all.
+    page.get_by_label("Find documents").fill("the harbour")
+    page.keyboard.press("Enter")
+    settle(page)
+    found = page.url
+    assert "query=the+harbour" in found
+    page.locator(".st-key-find_open_1 button").click()
+    expect(page.get_by_role("heading", level=1, name="Document")).to_be_visible()
+    settle(page)
+    assert "document=" in page.url
+    page.go_back()
+    expect(page.get_by_role("heading", level=1, name="Corpus")).to_be_visible()
+    settle(page)
+    assert page.url == found
+    expect(page.get_by_label("Find documents")).to_have_value("the harbour")
+    page.locator(".st-key-find_open_1 button").click()
     expect(page.get_by_role("heading", level=1, name="Document")).to_be_visible()
     settle(page)
     page.get_by_role("button", name="All documents").click()

@@ -75,7 +75,7 @@ def test_detail_of_a_document_and_of_a_label(full: Path, open_page: Open) -> Non
         label = workspace.labels_page(page_size=1).items[0].id
     at = open_page("corpus", document=document)
     assert not at.exception
-    assert "Judged labels" in text_of(at)
+    assert "Similar documents" in text_of(at)
     at = open_page("labels", label=label)
     assert not at.exception
     assert "Accepted" in text_of(at)
@@ -176,20 +176,17 @@ def test_try_it_tags_what_is_in_the_box(full: Path, open_page: Open) -> None:
     assert not at.exception
     assert 'class="lx-pred"' in text_of(at)
     assert "Why" in text_of(at)
-    at.toggle(key="try_compare").set_value(True).run()
-    assert not at.exception
-    assert "Names alone" in text_of(at)
 
 
 def test_search_finds_by_words_and_by_meaning(full: Path, open_page: Open) -> None:
     at = open_page("corpus")
-    at.segmented_control(key="corpus_view").set_value("Search").run()
-    at.text_input(key="corpus_search").set_value("ships that were lost").run()
+    at.text_input(key="find_query").set_value("ships that were lost").run()
     assert not at.exception
-    assert len(at.dataframe[0].value) > 3
-    at.segmented_control(key="corpus_mode").set_value("keyword").run()
-    at.text_input(key="corpus_search").set_value("the").run()
+    assert len([b for b in at.button if str(b.key).startswith("find_open_")]) > 3
+    at.segmented_control(key="find_by").set_value("words").run()
+    at.text_input(key="find_query").set_value("harbour").run()
     assert not at.exception
+    assert "<mark>" in text_of(at)
 
 
 def test_precision_says_of_what_and_from_which_truth(full: Path, open_page: Open) -> None:
@@ -213,7 +210,7 @@ def test_runs_are_listed_with_the_one_in_use(full: Path, open_page: Open) -> Non
 
 def test_hostile_titles_stay_words(full: Path, open_page: Open) -> None:
     at = open_page("corpus")
-    at.text_input(key="corpus_query").set_value("bold").run()
+    at.text_input(key="find_query").set_value("bold").run()
     assert not at.exception
     for shown in (text_of(at), text_of(open_page("teacher"))):
         assert "<script>window.hit" not in shown
@@ -222,7 +219,8 @@ def test_hostile_titles_stay_words(full: Path, open_page: Open) -> None:
 def test_what_was_found_can_be_reviewed(full: Path, open_page: Open) -> None:
     at = open_page("corpus")
     assert not any(b.key == "corpus_review" for b in at.button)
-    at.text_input(key="corpus_query").set_value("harbour").run()
+    at.segmented_control(key="find_by").set_value("words").run()
+    at.text_input(key="find_query").set_value("harbour").run()
     at.button(key="corpus_review").click().run()
     assert not at.exception
     assert at.title[0].value == "Review"

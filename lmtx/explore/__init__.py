@@ -1,0 +1,1 @@
+"""Looking at the whole of a corpus: pure functions on vectors, tags and texts."""
