@@ -71,6 +71,13 @@ def promote(workspace: Workspace, run_id: str) -> None:
 
 
 @reported
+def forget_encoder(workspace: Workspace, name: str) -> None:
+    """Delete a pre-trained encoder."""
+    workspace.forget_encoder(name)
+    state.FLASH.set(f"The encoder {name} is deleted.")
+
+
+@reported
 def edit_label(workspace: Workspace, label_id: str, values: Mapping[str, Any]) -> None:
     """Change what a label means."""
     changed = workspace.edit_label(label_id, **values)

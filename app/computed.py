@@ -329,7 +329,8 @@ def ranking_of(workspace: Workspace, status: Status, run_id: str, *, now: bool) 
 def measure_soon(workspace: Workspace, status: Status, runs: Sequence[Run]) -> None:
     """Measure the newest runs in the background; screens show them from then on."""
     folder = str(workspace.folder)
-    wanted = [r.id for r in runs[:NEWEST_RUNS] if ranking_of(workspace, status, r.id, now=False) is None]
+    readable = [run for run in runs[:NEWEST_RUNS] if workspace.reads_with(run)]
+    wanted = [r.id for r in readable if ranking_of(workspace, status, r.id, now=False) is None]
     if not wanted or not status.has_gold or folder in _busy():
         return
     if status.counts.get("gold_test", 0) > QUICK_TO_MEASURE:
@@ -353,6 +354,8 @@ def measure_soon(workspace: Workspace, status: Status, runs: Sequence[Run]) -> N
 
 def _evaluated(workspace: Workspace, run_id: str) -> Mapping[str, float] | None:
     for job in workspace.jobs(100):
+        if job.verb == "switch_encoder" and run_id == "zero-shot":  # what came before was another encoder
+            return None
         if job.verb == "evaluate" and job.params.get("system") == run_id:
             if job.state == "done" and isinstance(job.result, dict):
                 return job.result
@@ -363,4 +366,4 @@ def _evaluated(workspace: Workspace, run_id: str) -> Mapping[str, float] | None:
 
 def _gold_key(workspace: Workspace, status: Status) -> K:
     head = tuple(sorted(workspace.journal.head().items()))
-    return (str(workspace.folder), status.counts.get("gold_test"), head)
+    return (str(workspace.folder), status.counts.get("gold_test"), head, workspace.settings.encoder)

@@ -52,9 +52,11 @@ def body(workspace: Workspace) -> None:
     if found is None:
         _none_yet(workspace)
         return
-    by = explore_choice.of_address("by", BYS, "cluster")
+    # Without labels there is nothing that is said of documents.
+    offered = BYS if workspace.journal.counts()["labels"] else ("cluster", "use", "split")
+    by = explore_choice.of_address("by", offered, "cluster")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        explore_choice.box("Colour", "by", by, {x: f"Colour: {NAMES[x]}" for x in BYS}, width=270)
+        explore_choice.box("Colour", "by", by, {x: f"Colour: {NAMES[x]}" for x in offered}, width=270)
         label_id = _label(workspace) if by == "label" else None
         layout.what_is("How to read it", HOW)
         if found.n_missing or not found.known.any():
@@ -130,6 +132,7 @@ def _label(workspace: Workspace) -> str | None:
 def _map(workspace: Workspace, found: CorpusMap, by: By, colours: Colours) -> None:
     """Draw map and parts; a fragment, so that picking draws nothing else anew."""
     region = _region(found)
+    above = st.container()  # what was picked is said above the map: below it, few would see it
     left, right = st.columns([3, 1], gap="medium")
     with left, st.container(key="lx_map", gap=None):
         figure = charts_map.corpus_map(found, by, colours, _titles(workspace), region, dark=layout.dark())
@@ -154,8 +157,11 @@ def _map(workspace: Workspace, found: CorpusMap, by: By, colours: Colours) -> No
         _parts(workspace, found, region)
     if not len(picked) and region is not None:
         picked = np.flatnonzero(found.region == region)
-    if len(picked):
-        _with(workspace, picked)
+    with above:
+        if len(picked):
+            _with(workspace, picked)
+        else:
+            layout.note("A click opens a document; the lasso, the box or a part of the list picks some.")
 
 
 def _region(found: CorpusMap) -> int | None:
@@ -203,7 +209,7 @@ def _open(workspace: Workspace, row: int) -> None:
 
 
 def _parts(workspace: Workspace, found: CorpusMap, region: int | None) -> None:
-    """Draw the list of parts; one shows it alone."""
+    """Draw the list of parts; a click shows one alone."""
     judged = workspace.map_colours("state").code > 0
     frame = pd.DataFrame(
         {
@@ -218,7 +224,8 @@ def _parts(workspace: Workspace, found: CorpusMap, region: int | None) -> None:
     chosen = table.table(
         frame,
         [str(g) for g in range(len(found.regions))],
-        key="map_parts",
+        key=f"map_parts_{region}",
+        opens=True,
         height=charts_map.HEIGHT - 60,
         columns={
             "Documents": st.column_config.NumberColumn("Docs", width=60),
@@ -226,9 +233,17 @@ def _parts(workspace: Workspace, found: CorpusMap, region: int | None) -> None:
             "Judged": table.share("Judged"),
         },
     )
-    if chosen != (None if region is None else str(region)):
+    if chosen is not None:
         state.address(region=chosen)
-        st.rerun(scope="fragment")
+        st.rerun()
+    if region is not None:
+        st.button(
+            "Show all parts",
+            key="map_all_parts",
+            icon=":material/close:",
+            on_click=state.address,
+            kwargs={"region": None},
+        )
 
 
 def _with(workspace: Workspace, rows: NDArray[np.int64]) -> None:

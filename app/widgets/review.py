@@ -113,7 +113,8 @@ def scope(workspace: Workspace, view: View) -> None:
         if view.query:
             chip(f"documents with “{view.query}”", "unquery", reviewing.narrow, view.label_id, None)
         if view.set_id:
-            chip("documents that were picked", "unpick", reviewing.leave_set)
+            picked = words.many(len(workspace.saved_documents(view.set_id)), "document")
+            chip(f"{picked} that were picked", "unpick", reviewing.leave_set)
 
 
 def chip(name: str, key_: str, do: Callable[..., None], *args: object) -> None:

@@ -64,6 +64,7 @@ def rankings(workspace: Workspace, status: Status, found: Sequence[Run]) -> dict
     known = {
         run.id: computed.ranking_of(workspace, status, run.id, now=run.promoted or run is found[0])
         for run in found
+        if workspace.reads_with(run)
     }
     return {run_id: metrics for run_id, metrics in known.items() if metrics is not None}
 

@@ -23,13 +23,7 @@ def form(workspace: Workspace) -> None:
             max_chars=80,
             help="The name written beside every decision made here.",
         )
-        encoder = left.text_input(
-            "Encoder",
-            now.encoder,
-            help="“minilm” is packaged and reads English. "
-            "Or the name or path of any sentence-transformers model.",
-        )
-        folder = right.text_input(
+        folder = left.text_input(
             "Import folder",
             now.allowed_folder or "",
             help="Files in this folder on the server may be imported by path, "
@@ -42,16 +36,11 @@ def form(workspace: Workspace) -> None:
                     **review,
                     "name": name.strip(),
                     "reviewer": reviewer.strip(),
-                    "encoder": encoder.strip(),
                     "allowed_folder": folder.strip() or None,
                 }
                 services.update_settings(workspace, **values)
                 state.REVIEWER.set(reviewer.strip())
-                layout.flash(
-                    "Saved."
-                    if encoder.strip() == now.encoder
-                    else "Saved. Teach and train again: the texts are encoded anew."
-                )
+                layout.flash("Saved.")
                 st.rerun()
 
 
@@ -122,6 +111,7 @@ def facts(workspace: Workspace) -> None:
     now, status = workspace.settings, workspace.status()
     rows = [
         ("Folder", str(workspace.folder)),
+        ("Encoder", f"{now.encoder}; to use another, open “Encoder” on the Train page"),
         (
             "Search index",
             {

@@ -18,6 +18,7 @@ from lmtx.cli import (
     compare,
     data,
     elsewhere,
+    explore,
     label_space,
     learn,
     measure,
@@ -45,6 +46,7 @@ learn.register(app)
 baseline.register(app)
 measure.register(app)
 compare.register(app)
+explore.register(app)
 label_space.register(app)
 report.register(app)
 review.register(app)

@@ -121,6 +121,7 @@ class Colours:
 
 def draw_map(parts: Parts, method: Method, seed: int, progress: Progress = no_progress) -> dict[str, Any]:
     """See `Workspace.draw_map`."""
+    parts.must_write("A new map")
     view = parts.corpus()
     if not view.documents:
         raise NothingToDoError("There are no documents to put on a map. Import a corpus first.")
@@ -326,7 +327,8 @@ def _by_tag(parts: Parts, _: str | None) -> Colours:
 
 def _by_region(parts: Parts, _: str | None) -> Colours:
     found = corpus_map(parts)
-    assert found is not None
+    if found is None:
+        raise NothingToDoError("The map is not drawn yet. Draw it first.")
     code = np.where(found.region >= 0, found.region, 0).astype(np.int16)
     finding = f"The corpus falls into {len(found.regions)} parts by meaning"
     return Colours(tuple(r.name for r in found.regions), code, finding=finding)
