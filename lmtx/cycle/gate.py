@@ -39,6 +39,9 @@ _KEPT = 10
 
 _CALM, _ALARMED = 2.0, 5.0
 _DRIFT = -2.0  # against earlier runs: one honest run in six falls by a standard error by chance
+_FITTED = 0.35
+"""How much too well a run ranks the ten documents that its weights were chosen on, at most; none of thirty.
+With `benchmarks/review_gain.py debtags` honest runs ranked the next documents 38 to 42 points worse."""
 _SPREAD, _SPREAD_OF_GAIN = 0.25, 0.08
 """Standard deviations over documents, of quality and of its change, that none are taken to be below: a dozen
 documents may be alike by chance."""
@@ -236,7 +239,8 @@ def _surprise(before: Before, completed: Completed) -> float | None:
         return None
     by_old = _apart(list(before.fresh.values()), known)
     if by_old <= 0:
-        return by_old
+        few = max(0.0, (FEW_COMMON - len(known)) / (FEW_COMMON - MIN_COMMON))
+        return min(0.0, _apart(list(before.fresh.values()), [q - few * _FITTED for q in known]))
     ours = [completed.quality[i] for i in before.fresh if i in completed.quality]
     rest = [completed.quality[i] for i in completed.in_common(before.runs[0])]
     if len(ours) < MIN_FRESH or len(rest) < MIN_COMMON:

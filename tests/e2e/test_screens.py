@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 
 LOOKS = [(1280, 800, "light"), (800, 900, "dark")]
 ADDRESSES = {
-    "overview": "overview",
+    "overview": "",
     "corpus": "corpus",
     "corpus_search": "corpus?query={word}",
     "document": "corpus?document={document}",
@@ -56,9 +56,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory, encoded_demo: Path) -> Path:
     if not other:
         with Workspace.open(home / "seen") as workspace:
             workspace.cycle("evidence", rounds=1)
-            for document in workspace.documents_page(role="train", page_size=6).items:
-                proposed = [p.label_id for p in workspace.journal.pair_states(document.id)]
-                workspace.complete(document.id, "Ada", set(proposed[:1]), set(proposed[1:3]), "default", None)
+            gold = workspace.journal.gold("train")
+            for document in workspace.documents_page(role="train", page_size=12).items:
+                judged = {p.label_id for p in workspace.journal.pair_states(document.id)}
+                right = set(gold.get(document.id, ()))
+                workspace.complete(document.id, "Ada", right, judged - right)
             workspace.train()
             workspace.draw_map()
             workspace.sync_index()

@@ -117,12 +117,26 @@ def test_a_dozen_lucky_documents_do_not_shut_out_what_is_learned_afterwards() ->
     )  # a little less on the few, more on the many
     found = answer(ours, Before(None, [lucky], in_use))
     assert found.surprise is not None
-    assert -2.5 < found.surprise < 0
+    assert found.surprise > -1
     assert found.passed
     worse = Completed(ours.truth, ours.quality | {i: q - 0.1 for i, q in fresh.quality.items()})
     assert not answer(worse, Before(None, [lucky], in_use)).passed
     other = {i: 0.1 for i in fresh.quality}  # nothing like what was completed before
     assert not answer(ours, Before(None, [lucky], other)).passed
+
+
+def test_a_run_ranks_the_few_documents_that_it_was_fitted_to_better_than_any_other() -> None:
+    few = completed(np.clip(RNG.normal(0.88, 0.1, 10), 0, 1).tolist())
+    fresh = completed(np.clip(RNG.normal(0.6, 0.2, 18), 0, 1).tolist(), first=10)
+    in_use = {i: q - 0.12 for i, q in fresh.quality.items()}
+    ours = Completed(few.truth | fresh.truth, {i: q - 0.07 for i, q in few.quality.items()} | fresh.quality)
+    assert answer(ours, Before(None, [few], in_use)).passed
+    # With as many as thirty it is a sign that something is wrong.
+    many = completed(np.clip(RNG.normal(0.88, 0.1, 30), 0, 1).tolist(), first=50)
+    ours = Completed(many.truth | fresh.truth, {i: q - 0.02 for i, q in many.quality.items()} | fresh.quality)
+    found = answer(ours, Before(None, [many], in_use))
+    assert not found.passed
+    assert "unlike those before" in found.message
 
 
 def test_small_losses_do_not_add_up() -> None:
