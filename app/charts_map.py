@@ -14,7 +14,7 @@ from lmtx.workspace.corpus_map import By, Colours, CorpusMap
 HEIGHT = 620
 MOST_DRAWN = 40_000
 """Points that are drawn; of more, a random part. An outline picks all documents within."""
-_QUIET = ("rgba(120,115,100,.28)", "rgba(190,186,175,.22)")
+_QUIET = ("rgba(120,115,100,.2)", "rgba(190,186,175,.16)")
 _WHEEL = {  # Okabe and Ito's colours, for the classes that have no meaning of their own
     False: ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#5b4fa8"),
     True: ("#6cb8ea", "#f08a4b", "#3fc39a", "#dd9ac0", "#e6b84d", "#9bd3f5", "#d4c06a", "#a79be8"),
@@ -22,8 +22,8 @@ _WHEEL = {  # Okabe and Ito's colours, for the classes that have no meaning of t
 _LINE, _LETTER = 0.06, 0.0105  # height of a line, half the width of a letter, on the map
 _MARKS = ("circle", "diamond", "square", "cross", "triangle-up")
 _MEANT: dict[By, tuple[str, ...]] = {
-    "state": ("quiet", "proposed", "accepted"),
-    "label": ("quiet", "student", "unsure", "proposed", "rejected", "accepted"),
+    "state": ("quiet", "teacher", "accepted"),
+    "label": ("quiet", "student", "unsure", "teacher", "rejected", "accepted"),
 }
 _SHADES = {False: ((0.0, "#cfe3f2"), (1.0, "#b84e00")), True: ((0.0, "#24465c"), (1.0, "#f08a4b"))}
 
@@ -69,7 +69,7 @@ def corpus_map(
     figure = go.Figure()
     shown = rows if region is None else rows[found.region[rows] == region]
     if region is not None:
-        _dots(figure, found, rows[found.region[rows] != region], titles, _QUIET[dark], "", 4)
+        _dots(figure, found, rows[found.region[rows] != region], titles, _QUIET[dark], "", 3)
     size = 4 if len(shown) > 8_000 else 6 if len(shown) > 1_000 else 8
     if colours.value is not None:
         _shaded(figure, found, colours, shown, titles, size, dark)
@@ -94,7 +94,12 @@ def corpus_map(
     figure.update_layout(
         dragmode="pan", hovermode="closest", uirevision="map", margin={"l": 0, "r": 0, "b": 0}
     )
-    bar = {"bgcolor": "rgba(0,0,0,0)", "color": colour("quiet", dark), "activecolor": colour("student", dark)}
+    bar = {
+        "orientation": "v",  # beside the title: above it, it would cover a long one on a narrow screen
+        "bgcolor": "rgba(0,0,0,0)",
+        "color": colour("quiet", dark),
+        "activecolor": colour("student", dark),
+    }
     figure.update_layout(modebar=bar)
     figure.update_xaxes(visible=False, range=[-1.05, 1.05])
     figure.update_yaxes(visible=False, range=[-1.05, 1.05], scaleanchor="x")

@@ -41,16 +41,6 @@ def examples(found: Sequence[Example], *, key: str, none: str) -> None:
         state.go("corpus", document=chosen)
 
 
-def tags(found: Sequence[Tag], *, title: str) -> None:
-    """Draw predicted tags with their score and the words that speak for them."""
-    layout.section(title)
-    if not found:
-        layout.note("None yet.")
-        return
-    top = max((t.score for t in found), default=1.0) or 1.0
-    st.html("".join(tag_row(t, top) for t in found))
-
-
 def telling(tag: Tag) -> list[str]:
     """Words that speak for a tag, without the little words of Latin scripts that tell a reader nothing."""
     return [w for w in tag.words if len(w) > 3 or not w.isascii()]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import actions, charts_compared, services
-from app.widgets import compared_table, downloads, jobs, layout, words
+from app.widgets import compared_table, compared_text, downloads, jobs, layout, words
 from lmtx.quality.versus import MEASURES, Figure
 from lmtx.workspace import Status, Workspace
 from lmtx.workspace.compared import SystemComparison, SystemFigures
 from lmtx.workspace.systems import NOTHING_LEARNED, System
 
-_STYLE = Path(__file__).with_name("compared.css")
 HOW = (
     "All systems rank the same documents: those of the split **test** that came with gold labels, which no "
     "training reads. **P@k**: share of the first k tags that are right. **R@10**: share of a document's "
@@ -40,7 +38,7 @@ HOW = (
 
 def choose(workspace: Workspace) -> tuple[list[System], str | None]:
     """Draw the choice of systems and of the one that differences are taken to."""
-    st.html(f"<style>{_STYLE.read_text(encoding='utf-8')}</style>")
+    compared_text.style()
     every = {system.id: system for system in workspace.systems()}
     first = [x.id for x in every.values() if x.kind in ("tagger", "student") and x.run and x.run.promoted]
     left, right = st.columns([3, 1], vertical_alignment="top")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from app.widgets.inert import escape
 from lmtx.workspace import Tag, Workspace
 from lmtx.workspace.systems import System
 
+_STYLE = Path(__file__).with_name("compared.css")
 TAGS = 7
 """Tags of each system."""
 
@@ -51,6 +53,11 @@ def panel(workspace: Workspace, chosen: Sequence[System]) -> None:
     with errors.shown():
         found = workspace.side_by_side(text, [x.id for x in able], TAGS)
         st.html(table([x.name for x in able], found))
+
+
+def style() -> None:
+    """Put the style sheet of comparisons into the page."""
+    st.html(f"<style>{_STYLE.read_text(encoding='utf-8')}</style>")
 
 
 def table(names: Sequence[str], found: Sequence[Sequence[Tag]]) -> str:

@@ -29,7 +29,7 @@ NAMES: dict[By, str] = {
 }
 METHODS = {
     "umap": "UMAP of the document vectors",
-    "tsne": "t-SNE of the document vectors, by way of 3,000 means",
+    "tsne": "t-SNE of the document vectors",
     "pca": "the two main directions of the document vectors",
 }
 HOW = (
@@ -159,7 +159,7 @@ def _map(workspace: Workspace, found: CorpusMap, by: By, colours: Colours) -> No
         picked = np.flatnonzero(found.region == region)
     with above:
         if len(picked):
-            _with(workspace, picked)
+            _with(workspace, picked, region)
         else:
             layout.note("A click opens a document; the lasso, the box or a part of the list picks some.")
 
@@ -214,11 +214,11 @@ def _parts(workspace: Workspace, found: CorpusMap, region: int | None) -> None:
     frame = pd.DataFrame(
         {
             "Documents": [r.n_documents for r in found.regions],
-            "Part": [r.name for r in found.regions],
             "Judged": [
                 float(judged[found.region == g].mean()) if (found.region == g).any() else 0.0
                 for g in range(len(found.regions))
             ],
+            "Part": [r.name for r in found.regions],
         }
     )
     chosen = table.table(
@@ -228,25 +228,19 @@ def _parts(workspace: Workspace, found: CorpusMap, region: int | None) -> None:
         opens=True,
         height=charts_map.HEIGHT - 60,
         columns={
-            "Documents": st.column_config.NumberColumn("Docs", width=60),
+            "Documents": st.column_config.NumberColumn("Docs", width=55),
+            "Judged": st.column_config.NumberColumn(
+                width=60, format="percent", help="Share that a teacher or a person has judged"
+            ),
             "Part": st.column_config.TextColumn(width="medium"),
-            "Judged": table.share("Judged"),
         },
     )
     if chosen is not None:
         state.address(region=chosen)
         st.rerun()
-    if region is not None:
-        st.button(
-            "Show all parts",
-            key="map_all_parts",
-            icon=":material/close:",
-            on_click=state.address,
-            kwargs={"region": None},
-        )
 
 
-def _with(workspace: Workspace, rows: NDArray[np.int64]) -> None:
+def _with(workspace: Workspace, rows: NDArray[np.int64], region: int | None) -> None:
     """Draw what may be done with the documents that are picked."""
     documents = workspace.journal.corpus().documents
     ids = [documents[int(i)].id for i in rows]
@@ -264,3 +258,11 @@ def _with(workspace: Workspace, rows: NDArray[np.int64]) -> None:
             key="map_csv",
             label="Download as CSV",
         )
+        if region is not None:
+            st.button(
+                "Show all parts",
+                key="map_all_parts",
+                icon=":material/close:",
+                on_click=state.address,
+                kwargs={"region": None},
+            )

@@ -12,7 +12,7 @@ from app import reviewing, services, state
 from app.reviewing import MODES, REASONS, Target, View
 from app.widgets import errors, layout, livesearch, review_keys, words
 from app.widgets.inert import escape, markdown, shorten
-from lmtx.errors import LmtxError
+from lmtx.errors import LmtxError, NotFoundError
 from lmtx.review import NAMES
 from lmtx.review import REASONS as WHY_QUEUE
 from lmtx.review.models import PairItem, ReviewItem
@@ -113,7 +113,10 @@ def scope(workspace: Workspace, view: View) -> None:
         if view.query:
             chip(f"documents with “{view.query}”", "unquery", reviewing.narrow, view.label_id, None)
         if view.set_id:
-            picked = words.many(len(workspace.saved_documents(view.set_id)), "document")
+            try:
+                picked = words.many(len(workspace.saved_documents(view.set_id)), "document")
+            except NotFoundError:  # what is drawn below says so; here is the way out
+                picked = "documents"
             chip(f"{picked} that were picked", "unpick", reviewing.leave_set)
 
 

@@ -77,6 +77,7 @@ def body(workspace: Workspace) -> None:
             found = _tags(workspace, text, chosen[0])
         else:
             answers = workspace.side_by_side(text, [x.id for x in chosen], TAGS + RUNNERS_UP)
+            compared_text.style()
             st.html(compared_text.table([x.name for x in chosen], answers))
     if found:
         with left, errors.shown():

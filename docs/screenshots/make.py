@@ -27,6 +27,7 @@ from lmtx.workspace import Workspace
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 REVIEWED, AUDITED, PAIRS = 30, 15, 60
+DOCUMENT = "hq-0002"
 TEXT = (
     "The harbour master kept this diary through the winter of 1911, when the great surge broke the sea wall "
     "and two hundred houses stood in water. He notes the weather, the ships that came in and those that did "
@@ -55,6 +56,7 @@ def prepare(home: Path) -> None:
             drawn = pair.policy, pair.inclusion_probability
             workspace.decide([Decision(pair.document.id, label_id, action, "Ada", *drawn)])
         workspace.judge_audited()
+        workspace.draw_map()
         workspace.compare([x.id for x in workspace.systems()])
         workspace.sync_index()
 
@@ -83,7 +85,7 @@ def shoot(page: Page, name: str) -> None:
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def tour(page: Page) -> None:
+def tour(page: Page, url: str) -> None:
     """Take the pictures."""
     settle(page, 3)
     visit(page, "Train")
@@ -114,6 +116,26 @@ def tour(page: Page) -> None:
     visit(page, "Compare")
     settle(page, 2)
     shoot(page, "compare")
+    for view, name in ((None, "explore_map"), ("Labels", "explore_labels"), ("Gaps", "explore_gaps")):
+        visit(page, "Explore")
+        if view:
+            page.get_by_role("radio", name=view, exact=True).click()
+        settle(page, 2.5)
+        shoot(page, name)
+    visit(page, "Corpus")
+    page.get_by_label("Find documents").fill("storm at sea")
+    page.keyboard.press("Enter")
+    settle(page, 2)
+    shoot(page, "search")
+    page.goto(f"{url}/corpus?document={DOCUMENT}")
+    settle(page, 3)
+    shoot(page, "document")
+    for step in (1, 4):
+        page.goto(f"{url}/present?step={step}")
+        settle(page, 2)
+        shoot(page, f"present_{step}")
+    page.goto(url)
+    settle(page, 3)
     visit(page, "Try it")
     page.locator("textarea").fill(TEXT)
     settle(page, 1.5)
@@ -142,7 +164,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
             page.goto(url)
-            tour(page)
+            tour(page, url)
             browser.close()
     finally:
         server.terminate()

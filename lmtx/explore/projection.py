@@ -126,7 +126,7 @@ def _tsne(vectors: FloatArray, rng: np.random.Generator, seed: int, progress: Pr
     plain = PCA(n_plain, svd_solver="randomized", random_state=seed).fit_transform(marks)
     perplexity = float(min(30, (len(marks) - 1) / 3))
     maker = TSNE(2, init="pca", perplexity=perplexity, max_iter=500, random_state=seed)
-    placed = maker.fit_transform(plain).astype(np.float32)
+    placed: FloatArray = maker.fit_transform(plain).astype(np.float32)
     if len(marks) == len(vectors):
         return placed
     xy = np.zeros((len(vectors), 2), dtype=np.float32)
@@ -139,7 +139,8 @@ def _tsne(vectors: FloatArray, rng: np.random.Generator, seed: int, progress: Pr
         pull /= pull.sum(axis=1, keepdims=True)
         xy[start : start + _BLOCK] = (placed[near] * pull[:, :, None]).sum(axis=1)
     # Several that stand nearest to one landmark alone would be one point.
-    return xy + rng.normal(0, _BLUR * float(placed.std()), xy.shape).astype(np.float32)
+    xy += rng.normal(0, _BLUR * float(placed.std()), xy.shape).astype(np.float32)
+    return xy
 
 
 def _pca(vectors: FloatArray, rng: np.random.Generator, seed: int) -> tuple[FloatArray, float | None]:

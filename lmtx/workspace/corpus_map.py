@@ -236,10 +236,12 @@ def colours(parts: Parts, by: By, label_id: str | None) -> Colours:
     """See `Workspace.map_colours`."""
     if by not in BYS:
         raise InputError(f"A map can't be coloured by {by!r}. Known: {', '.join(BYS)}.")
-    head = parts.journal.head()
+    # Verdicts take long to read: a decision of a person must not have them read again.
+    of_verdicts = by in ("disagreement", "round")
+    head = parts.journal.counts()["judgments"] if of_verdicts else tuple(sorted(parts.journal.head().items()))
     view = parts.corpus()
     tags = corpus_tags.corpus_tags(parts)
-    key = (id(view), id(tags), tuple(sorted(head.items())), label_id)
+    key = (id(view), id(tags), head, label_id)
     kept = parts.kept(f"colours {by}", key, lambda: (view, tags, _MAKERS[by](parts, label_id)))
     return kept[2]  # type: ignore[no-any-return]
 
@@ -342,18 +344,22 @@ def _by_disagreement(parts: Parts, _: str | None) -> Colours:
         raise NothingToDoError("The corpus is not tagged yet. Draw the map again.")
     frame = parts.journal.pairs_frame()
     yes = frame[frame["verdict"] == "yes"]
+    row = yes["document_id"].map(view.document_idx).to_numpy(dtype=np.float64)
+    column = yes["label_id"].map(view.label_idx).to_numpy(dtype=np.float64)
+    here = ~(np.isnan(row) | np.isnan(column))
+    row, column = row[here].astype(np.int64), column[here].astype(np.int64)
+    tagged = tags.known[row]
+    row, column = row[tagged], column[tagged]
+    wanted = np.bincount(row, minlength=len(view.documents))
+    among = np.arange(tags.label_idx.shape[1]) < wanted[row][:, None]
+    missed = ~((tags.label_idx[row] == column[:, None]) & among).any(axis=1)
     value = np.full(len(view.documents), np.nan, dtype=np.float32)
-    for document_id, labels in yes.groupby("document_id", sort=False)["label_id"]:
-        row = view.document_idx.get(str(document_id))
-        wanted = {view.label_idx[x] for x in labels if x in view.label_idx}
-        if row is None or not wanted or not tags.known[row]:
-            continue
-        best = tags.label_idx[row, : min(len(wanted), tags.label_idx.shape[1])]
-        value[row] = 1.0 - len(wanted & set(best.tolist())) / len(wanted)
-    known = value[~np.isnan(value)]
+    some = wanted > 0
+    value[some] = np.bincount(row, weights=missed, minlength=len(wanted))[some] / wanted[some]
+    share = 100 * float(missed.mean()) if len(missed) else 0.0
     finding = (
-        f"Teacher and tagger differ on {100 * float(known.mean()):.0f} % of the labels that the teacher gives"
-        if len(known)
+        f"Teacher and tagger differ on {share:.0f} % of the labels that the teacher gives"
+        if len(missed)
         else "No teacher has said yes to a label yet"
     )
     return Colours((), np.zeros(len(value), dtype=np.int16), value, finding)

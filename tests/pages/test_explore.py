@@ -107,3 +107,28 @@ def test_read_only_offers_nothing_that_changes(
     keys = {b.key for b in at.button}
     assert "map_see" in keys
     assert not keys & {"map_review", "draw_map"}
+
+
+def test_documents_that_were_picked_are_what_the_review_asks_about(full: Path, open_page: Open) -> None:
+    with Workspace.open(full / "library", own_index=False) as workspace:
+        ids = workspace.journal.document_ids(role="train", completed=False)[-3:]
+        set_id = workspace.save_documents(ids)
+        titles = [
+            workspace.journal.corpus().documents[workspace.journal.corpus().document_idx[i]].title
+            for i in ids
+        ]
+    at = open_page("review", set=set_id)
+    assert not at.exception
+    assert "3 documents that were picked" in at.button(key="unpick").label
+    assert any(title in text_of(at) for title in titles)
+    at.button(key="unpick").click().run()
+    assert not at.exception
+    assert "set" not in at.query_params
+
+
+def test_a_set_that_is_not_there_is_told_with_a_way_out(full: Path, open_page: Open) -> None:
+    at = open_page("review", set="0" * 16)
+    assert not at.exception
+    assert "no set of documents" in text_of(at)
+    at.button(key="unpick").click().run()
+    assert "no set of documents" not in text_of(at)

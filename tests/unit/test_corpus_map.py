@@ -108,6 +108,13 @@ def test_disagreement_is_the_share_of_the_teachers_labels_that_the_tagger_ranks_
     assert value[row] == pytest.approx(1 - len(best & set(yes)) / len(yes))
     judged = set(workspace.journal.document_ids(judged=True))
     assert all(view.documents[i].id in judged for i in np.flatnonzero(~np.isnan(value)))
+    # The sentence speaks of labels: a document with many of them counts more than one with few.
+    given = missed = 0
+    for i in np.flatnonzero(~np.isnan(value)).tolist():
+        yes = [p.label_id for p in workspace.journal.pair_states(view.documents[i].id) if p.verdict == "yes"]
+        given += len(yes)
+        missed += round(float(value[i]) * len(yes))
+    assert f" {100 * missed / given:.0f} % " in workspace.map_colours("disagreement").finding
 
 
 def test_a_decision_changes_the_colour_at_once(workspace: Workspace) -> None:
