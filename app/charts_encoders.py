@@ -46,10 +46,14 @@ def losses(frame: pd.DataFrame, title: str, *, dark: bool = False) -> go.Figure:
             },
             hovertemplate=f"{plain(name)}, step %{{x}}: %{{customdata:.3f}} (%{{y:.0f}} %)<extra></extra>",
         )
-    framed(figure, title, dark, 280)
-    figure.update_layout(
-        showlegend=len(lines) > 1, legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}
-    )
+    framed(figure, title, dark, 300)
+    if len(lines) > 1:
+        figure.update_layout(
+            showlegend=True,
+            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            margin={"l": 8, "r": 24, "t": 76, "b": 40},
+            title={"y": 0.97, "yanchor": "top"},
+        )
     figure.update_xaxes(title_text="step")
     figure.update_yaxes(title_text="loss, % of where it began", rangemode="tozero")
     return figure

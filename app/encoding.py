@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,19 @@ if TYPE_CHECKING:
     from lmtx.workspace.pretraining import EncoderPreview
 
 MOST_KEPT = 40
+FORGOTTEN_S = 3.0
+"""What no screen has asked for so long is not measured any more; those that wait ask every second."""
 
 
 @st.cache_resource(show_spinner=False)
 def _previews() -> dict[str, EncoderPreview | str | None]:
     """Return previews by workspace and encoder: a text is what went wrong, None that it is being made."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _asked() -> dict[str, float]:
+    """Return when each was asked for last, by the monotonic clock."""
     return {}
 
 
@@ -44,7 +53,8 @@ def preview(workspace: Workspace, encoder: str | Mapping[str, Any]) -> EncoderPr
         asked = "default" if is_packaged(encoder) else encoder
     documents = workspace.journal.counts().get("documents", 0)
     key = json.dumps([str(workspace.folder), asked, workspace.settings.encoder, documents], sort_keys=True)
-    kept = _previews()
+    kept, asked_at, lock = _previews(), _asked(), _one_at_a_time()
+    asked_at[key] = time.monotonic()
     if key in kept:
         return kept[key]
     kept[key] = None
@@ -52,7 +62,10 @@ def preview(workspace: Workspace, encoder: str | Mapping[str, Any]) -> EncoderPr
         kept.pop(old, None)
 
     def work() -> None:
-        with _one_at_a_time():
+        with lock:
+            if time.monotonic() - asked_at[key] > FORGOTTEN_S:
+                kept.pop(key, None)  # other parts were chosen meanwhile
+                return
             try:
                 kept[key] = workspace.encoder_preview(asked)
             except LmtxError as error:

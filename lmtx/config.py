@@ -14,6 +14,7 @@ from lmtx.types import Role, Split, unit_hash
 
 SETTINGS_FILE = "workspace.json"
 _LAST_FILE = ".last"
+_INSIDE = "./"  # begins the path of an encoder that lies in the workspace's folder
 
 # Settings that decide what a document may be read by. Changing one after the import would let
 # training read what was reserved for measuring, so `Settings.changed` refuses to.
@@ -30,7 +31,8 @@ class Settings(BaseModel):
     seed : int
         Seed of the document roles, of queues and of training.
     encoder : str
-        "minilm" (packaged), or the name or path of any sentence-transformers model.
+        "minilm" (packaged), or the name or path of any sentence-transformers model. A path inside the
+        workspace's folder is kept relative to it, so that the folder may be moved.
     device : str
         "auto", "cpu", "cuda" or "mps".
     reserve_share : float
@@ -108,13 +110,20 @@ class Settings(BaseModel):
                 f"Make one with `lmtx --workspace {folder} init`, or name another folder."
             )
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            found = cls.model_validate_json(path.read_text(encoding="utf-8"))
         except (ValidationError, OSError, UnicodeDecodeError) as error:
             raise StorageError(f"{path}: not readable as settings: {error}. Repair or remove it.") from error
+        if found.encoder.startswith(_INSIDE) and (folder / found.encoder).is_dir():
+            found = found.model_copy(update={"encoder": str((folder / found.encoder).resolve())})
+        return found
 
     def save(self, folder: Path) -> None:
         """Write `workspace.json`, whole or not at all."""
-        write_atomically(folder / SETTINGS_FILE, self.model_dump_json(indent=2) + "\n")
+        kept, encoder = self, Path(self.encoder)
+        if encoder.is_absolute() and encoder.is_relative_to(folder.resolve()):
+            inside = _INSIDE + encoder.relative_to(folder.resolve()).as_posix()
+            kept = self.model_copy(update={"encoder": inside})
+        write_atomically(folder / SETTINGS_FILE, kept.model_dump_json(indent=2) + "\n")
 
     def changed(self, *, has_documents: bool, **values: Any) -> Settings:
         """Return a copy with other values, checked.

@@ -67,6 +67,7 @@ def _run_alive(workspace: Workspace, store: JobStore, job_id: str) -> int:
         store.journal.job_update(job_id, pid=os.getpid())
         with contextlib.nullcontext() if job.verb in READERS else store.turn(job_id, progress):
             store.journal.job_update(job_id, state="running", started=now())
+            workspace.keep_encoder()
             _log.info("job %s: %s", job_id, job.verb)
             result = to_jsonable_python(call_verb(workspace, job.verb, job.params, progress), fallback=str)
         end = {"state": "done", "result": result if isinstance(result, dict) else {"value": result}}

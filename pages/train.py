@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.widgets import errors, gate, jobs, layout, training
+from app.widgets import encoders, errors, gate, jobs, layout, training
 
 TITLE, SENTENCE = "Train", "What has the student learned, and is the newest run better than the one in use?"
 
@@ -22,6 +22,7 @@ with errors.shown():
                 layout.go_button("Ask the teacher", "teacher", main=True, key="train_teacher")
                 layout.go_button("Review", "review", key="train_review")
             training.without_verdicts(workspace)
+        encoders.section(workspace)
         st.stop()
     training.facts(workspace, status)
     params = training.settings(workspace)
@@ -30,3 +31,4 @@ with errors.shown():
     jobs.panel(workspace, ["train", "cycle", "icxml"], history=1)
     training.course(workspace, status)
     training.runs_table(workspace, status)
+    encoders.section(workspace)

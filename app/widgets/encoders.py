@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import actions, encoding, services
-from app.widgets import encoders_made, errors, jobs, layout, table, words
+from app import actions, services
+from app.widgets import encoder_facts, encoders_made, errors, jobs, layout, table, words
 from lmtx.workspace import Workspace
 from lmtx.workspace.pretraining import EncoderEntry, EncoderPreview
 from lmtx.workspace.switching import short_name
@@ -22,24 +22,23 @@ VERBS = ("switch_encoder", "compare_encoders", "pretrain")
 
 def section(workspace: Workspace) -> None:
     """Draw the section on encoders; while it is folded nothing is looked up."""
-    in_use = short_name(workspace.settings.encoder)
-    box = st.expander(
-        f"Encoder: {in_use}".replace("_", r"\_"), icon=":material/text_fields:", key=OPEN, on_change="rerun"
-    )
+    # A name in its title would fold it at each switch.
+    box = st.expander("Encoder", icon=":material/text_fields:", key=OPEN, on_change="rerun")
     if not box.open:
         return
     with box, errors.shown():
         layout.note(
-            "The encoder turns texts and labels into numbers that say how alike they mean. The usual one reads "
-            "English and does well on most collections: you can leave this as it is."
+            "The encoder turns texts and labels into numbers that say how alike they are in meaning. The "
+            "usual one reads English and does well on most collections: you can leave this as it is."
         )
-        _measured_soon(workspace, workspace.settings.encoder, _in_use)
+        encoder = workspace.settings.encoder
+        encoder_facts.measured(workspace, encoder, lambda found: _in_use(encoder, found))
         view = st.segmented_control(
             "Encoders",
             list(VIEWS),
             default="use",
             required=True,
-            format_func=VIEWS.get,
+            format_func=lambda name: VIEWS[str(name)],
             key="encoder_view",
             label_visibility="collapsed",
             persist_state="session",
@@ -52,58 +51,12 @@ def section(workspace: Workspace) -> None:
             _others(workspace)
 
 
-def _measured_soon(workspace: Workspace, encoder: str, draw: Any) -> None:
-    """Draw what an encoder is now and again, until it has been measured."""
-
-    def look() -> None:
-        found = encoding.preview(workspace, encoder)
-        draw(workspace, encoder, found)
-        if waited and found is not None:
-            st.rerun()
-
-    waited = encoding.preview(workspace, encoder) is None
-    st.fragment(look, run_every=0.7 if waited else None)()
-
-
-def _in_use(workspace: Workspace, encoder: str, found: EncoderPreview | str | None) -> None:
+def _in_use(encoder: str, found: encoder_facts.Found) -> None:
     """Draw the figures of the encoder in use."""
-    figures(short_name(encoder), "in use", found)
+    encoder_facts.figures(short_name(encoder), "in use", found)
     if isinstance(found, str):
         st.html('<p class="lx-note">This encoder can’t be loaded now:</p>')
         layout.note(found)
-
-
-def figures(name: str, detail: str, found: EncoderPreview | str | None) -> None:
-    """Draw name, size and speed of an encoder."""
-    shown = found if isinstance(found, EncoderPreview) else None
-    wait = "measuring" if found is None else "–"
-    rate = shown.documents_per_second if shown else None
-    layout.figures(
-        [
-            ("Encoder", name, detail),
-            (
-                "Parameters",
-                large(shown.parameters) if shown else wait,
-                f"{size(shown.bytes)}" if shown else "",
-            ),
-            ("Length of a vector", str(shown.dim) if shown else wait, "numbers a text"),
-            (
-                "Documents a second",
-                words.count(rate) if rate else "–" if shown else wait,
-                "measured on this machine" if rate else "",
-            ),
-        ]
-    )
-
-
-def large(n: float) -> str:
-    """Write a large number briefly, 22.7 million."""
-    return f"{n / 1e6:.1f} million" if n >= 1e5 else words.count(n)
-
-
-def size(n_bytes: float) -> str:
-    """Write a size, 91 MB."""
-    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.0f} kB"
 
 
 def _others(workspace: Workspace) -> None:
@@ -112,7 +65,7 @@ def _others(workspace: Workspace) -> None:
     chosen = st.selectbox(
         "Use in its stead",
         [*entries, OTHER],
-        format_func=lambda e: entries[e].name if e in entries else e,
+        format_func=lambda e: short_name(e) if e in entries else e,
         key="encoder_other",
     )
     encoder = str(chosen)
@@ -126,35 +79,29 @@ def _others(workspace: Workspace) -> None:
         ).strip()
     busy = any(job.verb in VERBS for job in services.active_jobs(workspace))
     with errors.shown():
-        if encoder:
-            _takes(workspace, encoder)
+        if encoder in entries and workspace.switch_preview(encoder).n_missing:
+            encoder_facts.measured(workspace, encoder, lambda found: _takes(workspace, encoder, found))
+        elif encoder:  # nothing to encode; or a model of the hub, which isn't fetched to know how quick it is
+            _takes(workspace, encoder, None)
         _buttons(workspace, encoder, entries.get(encoder), busy)
     jobs.panel(workspace, ["switch_encoder", "compare_encoders"], history=1)
     _switched(workspace)
     _compared(workspace)
 
 
-def _takes(workspace: Workspace, encoder: str) -> None:
+def _takes(workspace: Workspace, encoder: str, found: encoder_facts.Found) -> None:
     """Say what using an encoder does, to how many texts, and how long it takes about."""
     ahead = workspace.switch_preview(encoder)
     todo = "All texts were encoded with it before, so this is quick."
     if ahead.n_missing:
         todo = f"{words.many(ahead.n_missing, 'text')} will be encoded"
-        rate = _known_rate(workspace, encoder)
+        rate = found.documents_per_second if isinstance(found, EncoderPreview) else None
         todo += f", in about {words.duration(ahead.n_missing / rate)}." if rate else "."
     then = " Then a student is trained with it." if ahead.trains else ""
     layout.note(
         f"{todo}{then} Until all is ready the encoder in use goes on answering. Verdicts, decisions and "
         "reviewed documents stay; tags and scores change."
     )
-
-
-def _known_rate(workspace: Workspace, encoder: str) -> float | None:
-    """Documents a second of an encoder of this machine; a model of the hub isn't fetched to know it."""
-    if encoder not in {e.encoder for e in workspace.encoders()}:
-        return None
-    found = encoding.preview(workspace, encoder)
-    return found.documents_per_second if isinstance(found, EncoderPreview) else None
 
 
 def _buttons(workspace: Workspace, encoder: str, entry: EncoderEntry | None, busy: bool) -> None:
@@ -217,13 +164,18 @@ def _compared(workspace: Workspace) -> None:
     layout.section("Without any learning", f"on {n}, {words.ago(last.ended if last else None)}", truth=truth)
     if truth == "teacher":
         layout.note("Held-out documents: labels that the teacher was not asked about count as wrong.")
+    else:
+        layout.note(
+            "Test documents: an encoder that is chosen by this looks a little better there than it is."
+        )
+    rates = any(row.get("documents_per_second") for row in rows)
     table.table(
         [
             {
                 "Encoder": short_name(str(row["encoder"])),
                 **{m: table.rounded(row[m]) for m in ("P@1", "P@5", "R@10")},
                 "± P@1": f"{196 * float(row['P@1_se']):.1f}",
-                "Documents a second": row.get("documents_per_second"),
+                **({"Documents a second": row.get("documents_per_second")} if rates else {}),
             }
             for row in rows
         ],

@@ -7,13 +7,30 @@ from typing import Any
 
 import streamlit as st
 
-from app import actions, charts_encoders, encoding, services
-from app.widgets import downloads, encoders, errors, jobs, layout, table, words
+from app import actions, charts_encoders, services
+from app.widgets import downloads, encoder_facts, errors, jobs, layout, table, words
 from lmtx.workspace import Workspace
-from lmtx.workspace.pretraining import EncoderPreview, ZooEntry
+from lmtx.workspace.pretraining import ZooEntry
 
 CONTINUED = "pretrained"
 USUAL = {"mlm": 1.0, "inverse_cloze": 1.0}
+_WORDS = {
+    "pretrained": "the one in use, trained further",
+    "none": "none, words alone",
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "bilstm": "bidirectional LSTM",
+    "bigru": "bidirectional GRU",
+    "gated_cnn": "gated CNN",
+    "mlm": "masked words (MLM)",
+    "clm": "next word (CLM)",
+    "simcse": "SimCSE",
+    "tsdae": "TSDAE",
+    "infonce": "InfoNCE",
+    "bce": "yes or no (BCE)",
+    "title_content": "title and text",
+}
+"""Names of parts, where people write them otherwise."""
 _SIZES = {
     "width": ("Length of a token", 16, 1024, 256),
     "hidden": ("Length inside", 16, 1024, 256),
@@ -25,14 +42,15 @@ def form(workspace: Workspace) -> None:
     """Draw the parts to choose from, what they would come to, and the start of the pre-training."""
     parts = workspace.encoder_parts()
     layout.note(
-        "Choose the parts; the encoder is then trained on the texts of this workspace, without labels."
+        "Choose the parts; the encoder is then trained on the texts that may be learned from. Gold labels "
+        "are never read."
     )
     left, right = st.columns(2, gap="large")
     with left:
         spec = _parts(parts)
     with right:
         objectives = _objectives(parts["objective"])
-    _preview(workspace, spec)
+    encoder_facts.measured(workspace, spec, _preview)
     _start(workspace, spec, objectives)
     jobs.panel(workspace, ["pretrain"], history=1)
     _losses(workspace)
@@ -106,35 +124,31 @@ def _objectives(known: Mapping[str, str]) -> dict[str, float]:
 
 def _said(name: object) -> str:
     """Write the name of a part as people do."""
-    text = str(name).replace("_", " ")
-    return {"pretrained": "the one in use, trained further", "none": "none, words alone"}.get(text, text)
+    return _WORDS.get(str(name), str(name).replace("_", " "))
 
 
-def _preview(workspace: Workspace, spec: Mapping[str, Any]) -> None:
-    """Draw what the encoder would be, now and again until it has been measured."""
-
-    def look() -> None:
-        found = encoding.preview(workspace, spec)
-        if isinstance(found, str):
-            st.html('<p class="lx-note"><span class="lx-unsure">These parts do not go together.</span></p>')
-            layout.note(found)
-        else:
-            encoders.figures("As chosen", "before any training", found)
-            if isinstance(found, EncoderPreview):
-                layout.note(" → ".join(found.modules))
-        if waited and found is not None:
-            st.rerun()
-
-    waited = encoding.preview(workspace, spec) is None
-    st.fragment(look, run_every=0.7 if waited else None)()
+def _preview(found: encoder_facts.Found) -> None:
+    """Draw what the encoder would be."""
+    if isinstance(found, str):
+        st.html('<p class="lx-note"><span class="lx-unsure">These parts do not go together.</span></p>')
+        layout.note(found)
+        return
+    encoder_facts.figures("As chosen", "before any training", found)
+    if found is not None:
+        layout.note(" → ".join(found.modules))
 
 
 def _start(workspace: Workspace, spec: Mapping[str, Any], objectives: Mapping[str, float]) -> None:
     taken = {e.name for e in workspace.encoders()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
-            "Name", _free(str(spec["encoder"]), taken), key="make_name", max_chars=60, width=220
+            "Name",
+            _free(str(spec["encoder"]), taken),
+            key=f"make_name_{spec['encoder']}",
+            max_chars=60,
+            width=220,
         )
+        name = "-".join(name.lower().split())
         steps = st.number_input(
             "Steps",
             0,
@@ -148,7 +162,7 @@ def _start(workspace: Workspace, spec: Mapping[str, Any], objectives: Mapping[st
         )
         busy = any(job.verb == "pretrain" for job in services.active_jobs(workspace))
         params = {
-            "name": name.strip(),
+            "name": name,
             "encoder": dict(spec),
             "objectives": dict(objectives),
             "steps": int(steps),
@@ -158,12 +172,12 @@ def _start(workspace: Workspace, spec: Mapping[str, Any], objectives: Mapping[st
             type="primary",
             key="make_start",
             icon=":material/fitness_center:",
-            disabled=busy or not name.strip() or (not objectives and steps > 0),
+            disabled=busy or not name or (not objectives and steps > 0),
             on_click=actions.start,
             args=(workspace, "pretrain", params),
         )
-    if name.strip() in taken:
-        layout.note(f"There is an encoder called {name.strip()} already: choose another name.")
+    if name in taken:
+        layout.note(f"There is an encoder called {name} already: choose another name.")
 
 
 def _free(encoder: str, taken: set[str]) -> str:
@@ -178,6 +192,9 @@ def _losses(workspace: Workspace) -> None:
     name = str(last.params.get("name", "")) if last else ""
     if not name or last is None:
         return
+
+    if last.state == "done":
+        layout.note(f"{name} is ready: compare it, or use it, under “Use another”.")
 
     def look() -> None:
         with errors.shown():
@@ -210,7 +227,10 @@ def zoo(workspace: Workspace) -> None:
         ids,
         key="encoder_zoo",
         columns={
-            **{x: table.share(x) for x in ("P@1", "R@10", "P@1 after", "R@10 after")},
+            **{
+                x: st.column_config.NumberColumn(format="percent", width=85)
+                for x in ("P@1", "R@10", "P@1 after", "R@10 after")
+            },
             "Documents a second": table.number("Documents a second"),
         },
     )

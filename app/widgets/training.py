@@ -232,7 +232,7 @@ def runs_table(workspace: Workspace, status: Status) -> None:
         if run.promoted:
             layout.note("This run is in use.")
         elif not workspace.reads_with(run):
-            layout.note("This run was trained with another encoder: switch to that one below to use its like.")
+            layout.note("This run reads with another encoder. Switch to that one below to train its like.")
         elif run.kind == "icxml":
             layout.note("This run holds what a language model said of some documents, and can't be used.")
         else:

@@ -18,10 +18,12 @@ from lmtx.cli import (
     compare,
     data,
     elsewhere,
+    encoders,
     explore,
     label_space,
     learn,
     measure,
+    pretrain,
     report,
     review,
     search,
@@ -44,6 +46,8 @@ teach.register(app)
 elsewhere.register(app)
 learn.register(app)
 baseline.register(app)
+pretrain.register(app)
+encoders.register(app)
 measure.register(app)
 compare.register(app)
 explore.register(app)

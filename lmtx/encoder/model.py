@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -149,7 +150,8 @@ class SentenceEncoder:
                 return
             model = _read_model(self.name)
             own = model.max_seq_length
-            model.max_seq_length = min(self.max_length, own) if own else self.max_length
+            if own is None or math.isfinite(own):  # static encoders read all of a text
+                model.max_seq_length = min(self.max_length, own) if own else self.max_length
             self._routed = any(type(module).__name__ == "Router" for module in model)
             self._device = _choose_device(self._wanted_device)
             self._model = self._place(model)
@@ -283,7 +285,8 @@ class SentenceEncoder:
     def _token_counts(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
         assert self._model is not None
         tokenizer = getattr(self._model, "tokenizer", None)
-        limit = int(self._model.max_seq_length or self.max_length)
+        own = self._model.max_seq_length or self.max_length
+        limit = int(own) if math.isfinite(own) else self.max_length
         # A text of n characters has at most about n tokens: no need to tokenise a whole book.
         cut = [t[: limit * 16] for t in texts]
         if not callable(tokenizer):
@@ -325,10 +328,12 @@ def _construct(name: str, source: str, options: dict[str, Any]) -> SentenceTrans
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
+    import lmtx.encoder.assembly.gru_model  # noqa: F401  (makes it known to transformers)
+
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        return SentenceTransformer(source, **options)
+        return _tolerant(SentenceTransformer(source, **options))
     except Exception as error:  # the loaders raise a dozen unrelated types
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(
@@ -339,6 +344,15 @@ def _construct(name: str, source: str, options: dict[str, Any]) -> SentenceTrans
     finally:
         if shown:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _tolerant(model: SentenceTransformer) -> SentenceTransformer:
+    """Let word embeddings be told a route or a length, as their tokeniser refuses to be (as of 6.2)."""
+    for module in model:
+        tokenise = getattr(getattr(module, "tokenizer", None), "tokenize", None)
+        if type(module).__name__ == "WordEmbeddings" and callable(tokenise):
+            module.tokenizer.tokenize = lambda text, _plain=tokenise, **ignored: _plain(text)
+    return model
 
 
 def _choose_device(wanted: str) -> str:

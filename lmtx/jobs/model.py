@@ -16,6 +16,7 @@ VERBS: frozenset[str] = frozenset(
         "calibrate",
         "check_positions",
         "compare",
+        "compare_encoders",
         "cycle",
         "demo",
         "draw_map",
@@ -32,6 +33,7 @@ VERBS: frozenset[str] = frozenset(
         "label_quality",
         "pretrain",
         "report",
+        "switch_encoder",
         "teach",
         "train",
         "trial",
@@ -41,7 +43,17 @@ VERBS: frozenset[str] = frozenset(
 """What can run as a job: methods of the workspace that take `progress`."""
 
 READERS: frozenset[str] = frozenset(
-    {"compare", "draw_map", "evaluate", "export", "label_quality", "pretrain", "report", "try_definition"}
+    {
+        "compare",
+        "compare_encoders",
+        "draw_map",
+        "evaluate",
+        "export",
+        "label_quality",
+        "pretrain",
+        "report",
+        "try_definition",
+    }
 )
 """Verbs that write nothing to the journal and so wait for nobody."""
 

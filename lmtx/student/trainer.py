@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CHECKPOINT_S = 300.0
 """Seconds between two checkpoints; one is as large as three models."""
 
+_LOSS_FILE = "loss.pt"
 _STATE = "trainer_state.json"  # written last: a checkpoint without it was cut off
 
 
@@ -192,13 +193,16 @@ def fit_encoder(
         raise NothingToDoError("Nothing to train an encoder on: the dataset is empty. Judge more documents.")
     if checkpoints is not None and folder.is_dir():
         return Tower(folder)
-    with torch_threads(config.threads), _quiet(), _work_folder(folder, checkpoints) as work:
+    with torch_threads(config.threads), quiet(), _work_folder(folder, checkpoints) as work:
         model = copy.deepcopy(encoder.model)
         own_length = model.max_seq_length
-        model.max_seq_length = min(config.max_length, own_length or config.max_length)
+        limited = own_length is None or math.isfinite(own_length)  # static encoders read all of a text
+        if limited:
+            model.max_seq_length = min(config.max_length, own_length or config.max_length)
         run = _Run(encoder, model, config, work, keeps=checkpoints is not None)
         run.train(dataset, loss, progress, evaluate, label_columns, batch_sampler, message)
-        model.max_seq_length = own_length
+        if limited:
+            model.max_seq_length = own_length
         _save(model, folder, base_of(encoder.name))
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -350,6 +354,7 @@ class _Run:
 
 
 def _trainer_class() -> Any:
+    import torch
     from sentence_transformers import SentenceTransformerTrainer
 
     class Trainer(SentenceTransformerTrainer):
@@ -362,8 +367,22 @@ def _trainer_class() -> Any:
             target = output_dir or self.args.output_dir
             os.makedirs(target, exist_ok=True)
             self.model.save(target, create_model_card=False)
+            own = _own_weights(self.loss)
+            if own:
+                torch.save(own, Path(target) / _LOSS_FILE)
+
+        def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+            super()._load_from_checkpoint(checkpoint_path)
+            kept = Path(checkpoint_path) / _LOSS_FILE
+            if kept.is_file():
+                self.loss.load_state_dict(torch.load(kept, weights_only=True), strict=False)
 
     return Trainer
+
+
+def _own_weights(loss: nn.Module) -> dict[str, Any]:
+    """Weights that a loss has beside the model's, such as what predicts words."""
+    return {k: v for k, v in loss.state_dict().items() if not k.startswith("model.")}
 
 
 def _text_columns(dataset: Dataset) -> list[str]:
@@ -398,7 +417,7 @@ def _work_folder(folder: Path, checkpoints: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the progress bars of the libraries, and how they call each other, out of logs and terminals."""
     from datasets.utils import logging as datasets_logging
     from transformers.utils import logging as transformers_logging

@@ -31,6 +31,7 @@ from lmtx.workspace import (
 )
 from lmtx.workspace.compare_methods import CompareMethods
 from lmtx.workspace.decisions_file import import_decisions
+from lmtx.workspace.encoder_methods import EncoderMethods
 from lmtx.workspace.explore_methods import ExploreMethods
 from lmtx.workspace.models import (
     DocumentDetail,
@@ -63,7 +64,7 @@ LabelSort = Literal["name", "id", "children", "gold", "accepted", "rejected", "p
 OnBad = Literal["stop", "skip"]
 
 
-class Workspace(ReviewMethods, PrecisionMethods, CompareMethods, ExploreMethods):
+class Workspace(ReviewMethods, PrecisionMethods, CompareMethods, ExploreMethods, EncoderMethods):
     """One project in one folder.
 
     Make one with `create`, open it with `open`; both are context managers. Everything durable is in

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lmtx.errors import InputError
 from lmtx.jobs import spare_cores
 from lmtx.types import Progress, Run
-from lmtx.workspace import importing, measuring, predicted
+from lmtx.workspace import importing, measuring, predicted, tagging
 from lmtx.workspace.parts import Parts
 from lmtx.workspace.teaching import EVIDENCE, inputs, needs, ready
 
@@ -71,7 +72,13 @@ def cycle(
 
 def promote(parts: Parts, run_id: str) -> None:
     """See `Workspace.promote`."""
-    predicted.refuse(parts.journal.run(run_id))
+    run = parts.journal.run(run_id)
+    predicted.refuse(run)
+    if not tagging.reads_with(parts, run):
+        raise InputError(
+            f"Run {run_id} was trained with another encoder than {parts.settings.encoder!r}, the one in use. "
+            "Switch to its encoder, on the Train page or with `lmtx switch-encoder`: that trains a new run."
+        )
     parts.journal.promote(run_id)
 
 

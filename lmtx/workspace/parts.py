@@ -157,12 +157,10 @@ class Parts:
             if "encoder" in values:
                 encoder_key(changed.encoder)  # says what is wrong with a name before it is kept
             changed.save(self.folder)
-            if "encoder" in values or self._kept_encoder is None:
-                self._kept_encoder = self._kept_encoder and changed.encoder
-                self._settings = changed
-            else:
-                self._settings = changed.model_copy(update={"encoder": self._kept_encoder})
-            self._settings_stamp = _stamp(self.folder)
+            if "encoder" in values:
+                self._kept_encoder = None
+            kept = {"encoder": self._kept_encoder} if self._kept_encoder else {}
+            self._settings, self._settings_stamp = changed.model_copy(update=kept), _stamp(self.folder)
             self.memory.clear()
         return self._settings
 
@@ -289,7 +287,7 @@ class Parts:
         with self._index_lock:
             key = encoder_key(self.settings.encoder)
             if self._index is not None and self._index.encoder_key != key and not self._closed:
-                self._index.close()  # its vectors are an old encoder's: opened with another key it starts anew
+                self._index.close()  # its vectors are an old encoder's; with another key it starts anew
                 self._index = None
             if self._index is not None or self._own_index is False or self._closed:
                 return self._index

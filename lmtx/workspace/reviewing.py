@@ -252,9 +252,7 @@ class _Sentences:
 _sentences = _Sentences()  # by text and encoder, so one for all workspaces
 
 
-def sentence_vectors(
-    parts: Parts, document: Document, *, wait: bool
-) -> tuple[list[Span], FloatArray] | None:
+def sentence_vectors(parts: Parts, document: Document, *, wait: bool) -> tuple[list[Span], FloatArray] | None:
     """Sentences of a text, the first sixty, and their unit vectors; None where there is one alone.
 
     Also None where the encoder is not loaded yet, or, without `wait`, they were not encoded before.

@@ -60,6 +60,8 @@ def systems(parts: Parts) -> list[System]:
     runs = parts.journal.runs()
     found: list[System] = []
     for number, run in sorted(_numbered(runs), key=lambda pair: not pair[1].promoted):
+        if run.kind != predicted.KIND and not tagging.reads_with(parts, run):  # it can't read today's vectors
+            continue
         found.append(_of_run(number, run))
         if _has_student_beside(parts, run):
             found.append(_student_of(number, run))

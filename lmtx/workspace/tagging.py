@@ -71,6 +71,11 @@ def _load(parts: Parts, run: Run) -> Tagger:
     return with_labels(found, labels, parts.label_vectors(labels))
 
 
+def reads_with(parts: Parts, run: Run) -> bool:
+    """Whether a run was trained with the encoder in use; one that does not say is taken to be."""
+    return run.config.get("encoder") in (None, "", encoder_key(parts.settings.encoder))
+
+
 def _of_other_encoder(parts: Parts, found: Tagger) -> bool:
     return bool(found.encoder_key) and found.encoder_key != encoder_key(parts.settings.encoder)
 
