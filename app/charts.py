@@ -295,7 +295,7 @@ def parts(names: Sequence[str], values: Sequence[float], title: str, *, dark: bo
         )
     )
     framed(figure, title, dark, 90 + 28 * max(len(names), 1))
-    figure.update_xaxes(title_text="share of the score", zeroline=True)
+    figure.update_xaxes(title_text="part of the score", zeroline=True)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 

@@ -15,7 +15,7 @@ from lmtx.errors import LmtxError
 from lmtx.workspace import Workspace
 
 if TYPE_CHECKING:
-    from lmtx.workspace.pretraining import EncoderPreview
+    from lmtx.workspace.encoder_models import EncoderPreview
 
 MOST_KEPT = 40
 FORGOTTEN_S = 3.0

@@ -109,7 +109,7 @@ def _pairs(rows: Sequence[PairRow], *, key: str) -> str | None:
         key=key,
         height=min(33 * (len(rows) + 1) + 3, 466),
         columns={
-            "Label": st.column_config.TextColumn(width=150),
+            "Label": st.column_config.TextColumn(width=250),
             "Place": st.column_config.NumberColumn(width=55, help="Among all labels, by the tagger"),
             "Likely": st.column_config.NumberColumn(
                 format="percent", width=65, help="Calibrated probability that the tag is right"

@@ -10,7 +10,7 @@ import streamlit as st
 from app import encoding
 from app.widgets import layout, words
 from lmtx.workspace import Workspace
-from lmtx.workspace.pretraining import EncoderPreview
+from lmtx.workspace.encoder_models import EncoderPreview
 
 Found = EncoderPreview | str | None
 """What is known of an encoder: a text says why it can't be made, None that it is being measured."""

@@ -10,7 +10,7 @@ import streamlit as st
 from app import actions, services
 from app.widgets import encoder_facts, encoders_made, errors, jobs, layout, table, words
 from lmtx.workspace import Workspace
-from lmtx.workspace.pretraining import EncoderEntry, EncoderPreview
+from lmtx.workspace.encoder_models import EncoderEntry, EncoderPreview
 from lmtx.workspace.switching import short_name
 
 OPEN = "train_encoder"

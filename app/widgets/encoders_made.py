@@ -10,7 +10,7 @@ import streamlit as st
 from app import actions, charts_encoders, services
 from app.widgets import downloads, encoder_facts, errors, jobs, layout, table, words
 from lmtx.workspace import Workspace
-from lmtx.workspace.pretraining import ZooEntry
+from lmtx.workspace.encoder_models import ZooEntry
 
 CONTINUED = "pretrained"
 USUAL = {"mlm": 1.0, "inverse_cloze": 1.0}

@@ -69,7 +69,7 @@ def _facts(workspace: Workspace, found: Gaps) -> None:
         what = "probability of the best label"
     else:
         title = f"The {100 * LOWEST:.0f} % of documents whose best label fits worst"
-        what = "score of the best label; nothing calibrates it"
+        what = "score of the best label (no probability yet)"
     downloads.plot(
         charts_labels.fit(found.all_fit, found.below, what, title, dark=layout.dark()), "fit", key="gaps_fit"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, services
+from app import actions, services, state
 from app.widgets import errors, jobs, layout
 from lmtx.errors import LmtxError
 from lmtx.workspace import Workspace
@@ -55,7 +55,7 @@ def new_workspace(key: str) -> None:
             with errors.shown():
                 services.create(name)
                 layout.flash(f"Workspace “{name.strip()}” is ready. Upload a corpus to begin.")
-                st.rerun()
+                state.go("overview")
 
 
 def documents(current: Workspace) -> None:

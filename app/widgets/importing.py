@@ -208,7 +208,8 @@ def _choices_and_start(workspace: Workspace, kind: Kind, path: Path, preview: Pr
             horizontal=True,
             key=f"on_bad_{kind}",
         )
-        params["delete_missing"] = st.checkbox(
+        counted = "documents" if kind == "corpus" else "labels"
+        params["delete_missing"] = bool(workspace.journal.counts().get(counted)) and st.checkbox(
             "Delete what this file does not have",
             key=f"delete_{kind}",
             help="Otherwise items are only added and updated.",

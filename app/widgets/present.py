@@ -19,6 +19,10 @@ from lmtx.workspace.presenting import Presentation, StudentShown, TeacherShown
 STEPS = ("The corpus", "What the teacher said", "What the student learned", "How good it is")
 _STYLE = Path(__file__).with_name("present.css")
 _TEXT = 230
+_HEADS = {
+    True: "A teacher read the documents, and said which labels fit",
+    False: "A teacher compared documents with labels, and said which fit",
+}
 
 
 def step_of(asked: str | None) -> int:
@@ -59,7 +63,9 @@ def _foot(step: int) -> None:
             args=(step + 1,),
         )
         st.html(f'<span class="lx-note">{step} of {len(STEPS)} · {escape(STEPS[step - 1])}</span>')
-        if st.button("End", key="present_end", type="tertiary"):
+        if step == len(STEPS) and st.button("Try it", key="present_try", icon=":material/edit_note:"):
+            state.go("try_it")
+        if st.button("End", key="present_end", type="tertiary", shortcut="Esc"):
             state.go("overview")
 
 
@@ -72,7 +78,7 @@ def _go(step: int) -> None:
 
 def _corpus(found: Presentation) -> str:
     apart = (
-        f"{words.many(found.n_apart, 'document')} of them are kept apart: nothing learns from these, so they "
+        f"{words.many(found.n_apart, 'document')} are kept apart: nothing learns from them, so they "
         "can tell how good it is."
         if found.n_apart
         else ""
@@ -104,7 +110,7 @@ def _teacher(found: Presentation) -> str:
     ]
     facts += _spent(said)
     return (
-        f"<h1>A teacher read the documents, and said which labels fit</h1>{_facts(facts)}"
+        f"<h1>{_HEADS[said.is_llm]}</h1>{_facts(facts)}"
         f'<p class="lx-quiet">The teacher: <span dir="auto">{escape(said.name)}</span>. '
         f"What it says is an opinion, and may be wrong.</p>{example}"
     )
@@ -139,7 +145,8 @@ def _learned(student: StudentShown) -> list[tuple[str, str]]:
     if student.n_decisions:
         out.append((words.count(student.n_decisions), "decisions of people"))
     if student.cpu_s is not None:
-        out.append((words.duration(student.cpu_s), "of one processor core to train"))
+        took = "under 1 s" if student.cpu_s < 1 else words.duration(student.cpu_s)
+        out.append((took, "of one processor core to train"))
     if student.docs_per_s:
         out.append((words.count(student.docs_per_s), "documents a second, tagged"))
     return out

@@ -165,6 +165,8 @@ def frame_keys() -> None:
 def overlay() -> None:
     """Draw the keys over the screen, while they are asked for."""
     if state.REVIEW_HELP.get():
+        with st.container(key="lx_keys_close"):
+            key("Close", "help_close", "Esc", reviewing.turn, state.REVIEW_HELP, quiet=True)
         cells = "".join(f"<kbd>{escape(k)}</kbd><span>{escape(v)}</span>" for k, v in KEYS)
         st.html(f'<div class="lx-overlay" role="note"><div class="lx-keys">{cells}</div></div>')
     if message := state.REVIEW_ERROR.get():

@@ -131,6 +131,10 @@ def _name(workspace: Workspace, label_id: str) -> str:
     return label.name if label is not None else label_id
 
 
+FEW = 12
+"""Completed documents below which a quality says nothing: its standard error is ten points and more."""
+
+
 def _gains(found: Sequence[Gain]) -> None:
     known = [g for g in found if g.quality is not None]
     if not known:
@@ -139,6 +143,12 @@ def _gains(found: Sequence[Gain]) -> None:
         )
         return
     last = known[-1]
+    if last.n_completed < FEW:
+        layout.note(
+            f"{words.many(last.n_completed, 'completed document')} can't tell yet what was gained; "
+            f"from {FEW} on it is drawn here."
+        )
+        return
     start = f", from {words.percent(last.start)} without learning" if last.start is not None else ""
     st.html(
         f"<p>{words.percent(last.quality)} after {words.many(last.n_decisions, 'decision')}{escape(start)}. "

@@ -127,7 +127,7 @@ def facts(workspace: Workspace) -> None:
         ),
         ("Held out", f"{words.percent(now.held_out_share)} of the rest, judged but never trained on"),
         ("Seed", str(now.seed)),
-        ("Appearance", "Follows your system; change it in the menu at the top right."),
+        ("Appearance", "Follows your system or browser: light or dark."),
     ]
     layout.section("Facts")
     st.html(

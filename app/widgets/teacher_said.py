@@ -9,7 +9,7 @@ from itertools import groupby
 import streamlit as st
 
 from app import computed
-from app.widgets import jobs, layout, words
+from app.widgets import jobs, layout, overview, words
 from app.widgets.inert import escape, shorten
 from app.widgets.teacher_kinds import short
 from lmtx.jobs import Job
@@ -64,6 +64,10 @@ def _counters(job: Job, found: computed.Spent) -> None:
     layout.figures(shown)
 
 
+USUAL_ENDS = ("All rounds were run.", "The evidence teacher has one round.")
+"""Ends that nobody needs to hear of."""
+
+
 def outcome(workspace: Workspace) -> None:
     """Draw what came of the last job that asked a teacher, where it says more than that it is done."""
     job = next((j for j in workspace.jobs() if j.verb in VERBS), None)
@@ -83,10 +87,13 @@ def outcome(workspace: Workspace) -> None:
     stopped = str(result.get("stopped") or "")
     if stopped in ("pairs", "tokens", "dollars", "minutes"):
         parts.append(f"ended by the budget of {stopped}")
-    elif stopped:
+    elif stopped and stopped not in USUAL_ENDS:
         parts.append(stopped.rstrip("."))
     if parts:
         layout.note("; ".join(parts) + ".")
+    step = workspace.status().next_step
+    if step.page not in ("teacher", "overview"):
+        layout.go_button(f"Next: {overview.verb(step.page)}", step.page, key="after_teach")
     if failed:
         why = str(result.get("problem") or "")
         st.html(

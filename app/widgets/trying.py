@@ -162,7 +162,8 @@ def _tags(workspace: Workspace, text: str, system: System) -> list[Tag]:
         layout.note("No tag is that likely.")
     rest = [t for t in found if t not in given][:RUNNERS_UP]
     if rest:
-        layout.section("Runners-up", "not given: under the threshold, or after the fifth place")
+        why = "not given: under the threshold, or after the fifth place"
+        layout.section("Runners-up", why if threshold else "not given: after the fifth place")
         rows = "".join(browse.tag_row(t, top) for t in rest)
         st.html(f'<div style="opacity: .55">{rows}</div>')
     return [*given, *rest]
@@ -176,7 +177,7 @@ def _row(workspace: Workspace, text: str, tag: Tag, top: float) -> None:
     left.html(browse.tag_row(tag, top))
     with right:
         if st.button(
-            "Wrong",
+            "Wrong?",
             key=f"try_wrong_{tag.label_id}",
             type="tertiary",
             help="Open this pair in the review, where it is decided; nothing is recorded here.",

@@ -45,7 +45,7 @@ With `benchmarks/review_gain.py debtags` honest runs ranked the next documents 3
 _SPREAD, _SPREAD_OF_GAIN = 0.25, 0.08
 """Standard deviations over documents, of quality and of its change, that none are taken to be below: a dozen
 documents may be alike by chance."""
-_REMEDY = "Look at the newest decisions, or promote it by hand on the Train screen."
+_REMEDY = "Look at the newest decisions, or use it all the same: choose it among the runs on Train."
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from lmtx.workspace.parts import Parts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lmtx.workspace.pretraining import EncoderEntry, EncoderPreview, ZooEntry
+    from lmtx.workspace.encoder_models import EncoderEntry, EncoderPreview, ZooEntry
     from lmtx.workspace.switching import SwitchPreview
 
 

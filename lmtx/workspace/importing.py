@@ -335,7 +335,7 @@ class _Issues:
             rows = "row is" if self.errors == 1 else "rows are"
             raise InputError(
                 f"{self.file}: {self.errors} {rows} not usable; nothing was imported. "
-                f"Repair the file, or skip bad rows.\n{listed}{more}"
+                f"Repair the file, or have such rows left out.\n{listed}{more}"
             )
 
     def first(self) -> str:

@@ -36,7 +36,7 @@ _NAMES = {
     "cycle": "teaching and training",
     "train": "the training",
 }
-ELSEWHERE = "measured on two other corpora, package descriptions and bills (benchmarks/budgets.py)"
+ELSEWHERE = "measured on two other corpora, package descriptions and bills"
 """Where gains that are not this workspace's own come from."""
 
 # First tag right in percent, (debtags, congress), by completed documents: the table of README, which

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from lmtx.encoder.identity import BASE_FILE, base_of, is_local, is_packaged
 from lmtx.errors import InputError, NothingToDoError
 from lmtx.jobs import spare_cores
 from lmtx.types import Document, FloatArray, Progress, content_hash, no_progress, unit_hash
+from lmtx.workspace.encoder_models import EncoderEntry, EncoderPreview, ZooEntry
 from lmtx.workspace.parts import Parts
 
 if TYPE_CHECKING:
@@ -39,80 +40,6 @@ STUDENT = "student"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LOSSES = "losses.jsonl"
-
-
-@dataclass(frozen=True)
-class EncoderEntry:
-    """An encoder that can be used.
-
-    Attributes
-    ----------
-    name : str
-        Shown to people.
-    encoder : str
-        What to set `settings.encoder` to.
-    in_use : bool
-    pretrained : bool
-        Whether it was pre-trained in this workspace.
-    facts : dict
-        What `Workspace.pretrain` returned, with "spec" and "objectives"; empty for others.
-    """
-
-    name: str
-    encoder: str
-    in_use: bool
-    pretrained: bool
-    facts: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class EncoderPreview:
-    """What an encoder would be.
-
-    Attributes
-    ----------
-    modules : tuple of str
-        In their order, in words.
-    parameters, bytes : int
-        Numbers of the model, and their size in float32.
-    dim : int
-        Length of a vector.
-    documents_per_second : float or None
-        Measured on documents of the corpus; None where there is none.
-    """
-
-    modules: tuple[str, ...]
-    parameters: int
-    bytes: int
-    dim: int
-    documents_per_second: float | None
-
-
-@dataclass(frozen=True)
-class ZooEntry:
-    """A configuration that was tried.
-
-    Attributes
-    ----------
-    name, title : str
-    encoder : dict
-        Fields of `EncoderSpec`, for `Workspace.pretrain(encoder=...)`.
-    objectives : dict of str to float
-    steps : int
-    config : dict
-        Fields of `PretrainConfig`.
-    measured : tuple of dict
-        One for each corpus: "corpus", "zero-shot P@1", "zero-shot R@10", "cycle P@1", "cycle R@10",
-        "documents_per_second", "cpu_seconds"; empty where nothing was measured.
-    """
-
-    name: str
-    title: str
-    encoder: dict[str, Any]
-    objectives: dict[str, float]
-    steps: int
-    config: dict[str, Any]
-    measured: tuple[dict[str, Any], ...]
 
 
 def encoder_parts() -> dict[str, dict[str, str]]:

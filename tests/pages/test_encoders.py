@@ -184,7 +184,7 @@ def test_a_pre_training_starts_with_the_parts_and_weights_chosen_and_shows_its_l
 
 def test_what_was_tried_before_says_where_nothing_was_measured(train: AppTest, home: Path) -> None:
     from app.widgets.encoders_made import _row
-    from lmtx.workspace.pretraining import ZooEntry
+    from lmtx.workspace.encoder_models import ZooEntry
 
     train.segmented_control(key="encoder_view").set_value("tried").run()
     assert not train.exception

@@ -137,7 +137,7 @@ def test_gaps_list_groups_whose_documents_open(tagged: Path, open_page: Open) ->
     text = text_of(at)
     if found.groups:
         assert ", ".join(found.groups[0].terms[:5]) in text
-    assert ("nothing calibrates" in str(at.get("plotly_chart")[0].proto.spec)) is not found.calibrated
+    assert ("no probability yet" in str(at.get("plotly_chart")[0].proto.spec)) is not found.calibrated
     frame = explore_gaps.as_csv(found)
     assert frame["document_id"].tolist() == found.document_ids
     assert frame["group"].notna().sum() == len(found) - found.n_strays

@@ -355,7 +355,7 @@ def test_the_gate_compares_with_zero_shot_and_the_run_in_use() -> None:
     refused = gate(bad, bad, Before(good), held)
     assert not refused.passed
     assert refused.message.startswith("Not promoted. On 30 held-out documents")
-    assert "promote it by hand" in refused.message
+    assert "use it all the same" in refused.message
     assert gate(bad, good, Before(), None).basis == "none"
     worse = replace(good, validation={"tagger": 0.2, "zero_shot": 0.3, "se": 0.01, "n_docs": 9})
     assert not gate(worse, good, Before(), held, Completed({}, {})).passed

@@ -64,7 +64,10 @@ def test_a_run_may_fall_by_a_standard_error_on_what_was_completed_before_and_not
         assert found.promoted == pytest.approx(np.mean(KNOWN))
         assert found.compared == pytest.approx(np.mean(KNOWN) - loss)
     assert found.message.startswith("Not promoted: on the 50 documents completed before, it would fall from ")
-    assert "Look at the newest decisions, or promote it by hand on the Train screen." in found.message
+    assert (
+        "Look at the newest decisions, or use it all the same: choose it among the runs on Train."
+        in found.message
+    )
 
 
 def test_it_must_not_be_below_zero_shot_however_it_compares() -> None:
@@ -340,7 +343,7 @@ def test_poisoned_decisions_promote_no_worse_run_on_the_demo(
     tmp_path: Path, demo_folder: Path, spec: str
 ) -> None:
     said = check_review(Review(tmp_path / "base", *demo(demo_folder)), spec, 40)
-    assert all(x.startswith("Not promoted: ") and "by hand" in x for x in said), said
+    assert all(x.startswith("Not promoted: ") and "use it all the same" in x for x in said), said
 
 
 @pytest.mark.parametrize("spec", ["evidence", "simulated:recall=0.85,noise=0.05,seed=0"])
