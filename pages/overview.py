@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from app import services
+from app import mode, services
 from app.widgets import errors, gate, jobs, layout, overview
 
 TITLE, SENTENCE = "Overview", "How far is this workspace, and what is the next best step?"
+if mode.read_only():
+    SENTENCE = "What is in this workspace, and how good is it?"
 
 workspace = gate.workspace(TITLE, SENTENCE)
 action = layout.header(TITLE, SENTENCE)

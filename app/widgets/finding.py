@@ -167,7 +167,8 @@ def _picked(workspace: Workspace, query: DocumentQuery) -> None:
 def _above(workspace: Workspace, query: DocumentQuery, total: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lx_found_row"):
         deep = query.text and query.by == "meaning" and total == DEPTH
-        layout.note(f"The {words.count(total)} nearest documents" if deep else words.many(total, "document"))
+        found = f"The {words.count(total)} nearest documents" if deep else words.many(total, "document")
+        layout.note(f"{found}, nearest first" if query.text and query.by != "words" else found)
         offered = query != DocumentQuery() and mode.offers("review") and not workspace.read_only
         if offered and st.button("Review these", key="corpus_review", icon=":material/rate_review:"):
             state.go("review", **_review_address(workspace, query))
