@@ -492,7 +492,7 @@ def test_reliability_tells_of_all_tags_where_the_audit_is_spread_over_labels(wor
 
 def test_behind_figures_of_all_tags_are_the_answers_that_count(workspace: Workspace) -> None:
     assert workspace.audited_tags() == workspace.audited_tags(figure="recall") == []
-    far = waiting(workspace, 60)[50:55]
+    far = waiting(workspace, 110)[105:110]
     workspace.decide([Decision(i, x, "reject", "Bob", "default") for i, x in far])  # waits for its turn
     pairs = answer(workspace, 30)
     ids = complete(workspace, 10)
