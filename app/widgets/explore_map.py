@@ -215,7 +215,7 @@ def _parts(workspace: Workspace, found: CorpusMap, region: int | None) -> None:
         {
             "Documents": [r.n_documents for r in found.regions],
             "Judged": [
-                float(judged[found.region == g].mean()) if (found.region == g).any() else 0.0
+                round(float(judged[found.region == g].mean()), 2) if (found.region == g).any() else 0.0
                 for g in range(len(found.regions))
             ],
             "Part": [r.name for r in found.regions],

@@ -259,7 +259,7 @@ class ExploreMethods:
             where left out.
         truth : str, optional
             What precision is from: "reviewed" (the audit), "gold" (labels of test documents) or "teacher"
-            (its opinion). The first of these that is known where left out.
+            (its opinion). The first of these that knows a label where left out.
 
         Raises
         ------

@@ -246,8 +246,11 @@ def _made(
         raise InputError(
             f"Nothing here is known of precision by {truth!r}. Known: {', '.join(truths) or '-'}."
         )
-    truth = truth or (truths[0] if truths else None)
-    _add_precision(parts, frame, view, given, told, truth, threshold)
+    for candidate in (truth,) if truth is not None or not truths else (*truths, truths[0]):
+        truth = candidate
+        _add_precision(parts, frame, view, given, told, truth, threshold)
+        if frame["precision"].notna().any():  # an audit that has just begun knows no label yet
+            break
     return LabelSpace(
         system="" if tags is None else tags.system,
         how=how,
