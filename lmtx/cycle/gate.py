@@ -180,8 +180,7 @@ def _by_people(tagger: Tagger, before: Before, held_out: HeldOut | None, complet
     }
     said = f"On the {int(n)} documents that people completed (each ranked without its own labels): quality "
     said += f"{_percent(quality)}, without any learning {_percent(base)}."
-    by_chance = tagger.validation["se"] if n < FEW_COMMON else 0.0  # of a few, half the honest runs lie below
-    problem = f"{said[:-1]}, which is better." if quality < base - by_chance else ""
+    problem = f"{said[:-1]}, which is better." if quality < base else ""
     by_label = ""
     for i, run in enumerate(before.runs):
         common = completed.in_common(run)

@@ -76,15 +76,6 @@ def test_it_must_not_be_below_zero_shot_however_it_compares() -> None:
     assert "without any learning 31.0 %, which is better" in found.message
 
 
-def test_of_a_few_documents_chance_does_not_refuse_the_first_run() -> None:
-    facts = {"tagger": 0.78, "zero_shot": 0.84, "se": 0.12, "n_docs": 7}
-    few = replace(reviewed(), validation=facts)
-    assert answer(completed(KNOWN[:7]), Before(), few).passed
-    far = replace(few, validation={**facts, "tagger": 0.7})
-    assert not answer(completed(KNOWN[:7]), Before(), far).passed
-    assert not answer(completed(KNOWN), Before(), replace(few, validation={**facts, "n_docs": 50})).passed
-
-
 def test_the_more_the_new_documents_surprise_the_more_the_old_ones_must_speak_for_the_run() -> None:
     old = completed(KNOWN)
     gain = np.abs(RNG.normal(0, 0.1, 50))
