@@ -16,21 +16,9 @@ from lmtx.ingest import UploadedBytes, read_documents
 from lmtx.types import Document
 from lmtx.workspace import Tag, Workspace
 from lmtx.workspace.precision_models import TAGS, Cut
+from lmtx.workspace.shown import PARTS
 from lmtx.workspace.systems import System
 
-PARTS = {
-    "dense": "likeness of meaning",
-    "bm25_document": "words of the label in the text",
-    "bm25_query": "the text against the label",
-    "tfidf": "words of the name",
-    "student": "the student",
-    "ridge": "similar documents judged",
-    "reviewed": "similar documents reviewed",
-    "linear": "words of documents reviewed",
-    "label_text": "label texts, by documents reviewed",
-    "prior": "how often the label is given",
-}
-"""What the tagger blends, in words."""
 RUNNERS_UP = 3
 ROWS = 50
 """Rows of a file to choose from."""

@@ -63,18 +63,6 @@ _GIVEN = {
     "teacher": "wrong, and the teacher says yes too",
     "student": "wrong, by the tagger alone",
 }
-_PARTS = {
-    "dense": "likeness of meaning",
-    "bm25_document": "words of the label in the text",
-    "bm25_query": "the text against the label",
-    "tfidf": "words of the name",
-    "student": "the student",
-    "ridge": "similar documents judged",
-    "reviewed": "similar documents reviewed",
-    "linear": "words of documents reviewed",
-    "label_text": "label texts, by documents reviewed",
-    "prior": "how often the label is given",
-}
 _TITLES = 5
 _PAGE = 5_000
 
@@ -194,7 +182,7 @@ def _method(parts: Parts, run: Run | None, counts: Mapping[str, int]) -> list[st
         weights: Any = run.metrics.get("weights")
         blend = (
             " What tags blends: "
-            + ", ".join(f"{_PARTS.get(n, n)} ({percent(w, 0)})" for n, w in sorted(weights.items()) if w)
+            + ", ".join(f"{shown.PARTS.get(n, n)} ({percent(w, 0)})" for n, w in sorted(weights.items()) if w)
             + "."
             if isinstance(weights, dict) and weights
             else ""

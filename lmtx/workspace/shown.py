@@ -25,6 +25,19 @@ FEWEST = 30
 QUICK = 1_500
 """Test documents up to which a screen ranks them itself."""
 SHOWN_TAGS = 3
+PARTS = {
+    "dense": "likeness of meaning",
+    "bm25_document": "words of the label in the text",
+    "bm25_query": "the text against the label",
+    "tfidf": "words of the name",
+    "student": "the student",
+    "ridge": "similar documents judged",
+    "reviewed": "similar documents reviewed",
+    "linear": "words of documents reviewed",
+    "label_text": "label texts, by documents reviewed",
+    "prior": "how often the label is given",
+}
+"""What the tagger blends, in words."""
 _CANDIDATES = 80
 _LENGTH = 320  # characters of a document that reads at a glance
 _FEW_SETTLED = 3

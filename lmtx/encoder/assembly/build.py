@@ -59,6 +59,15 @@ class Entry:
 NOTHING = Built((), 0)
 
 
+def only_words(spec: EncoderSpec) -> None:
+    """Raise `InputError` where an encoder that reads tokens in order gets more than word embeddings."""
+    if spec.embedding != ("word",):
+        raise InputError(
+            f"Encoder {spec.encoder!r} reads tokens in their order and takes the embedding 'word' alone; got "
+            f"{', '.join(spec.embedding)}."
+        )
+
+
 def from_config(config: Any, material: Material, max_length: int, model: Any = None) -> Any:
     """Return a Transformer module with random weights, or those of `model`, and the tokeniser.
 

@@ -6,9 +6,8 @@ EMNLP 2014; in UER (Zhao et al., EMNLP-IJCNLP 2019) one of the encoders to choos
 
 from __future__ import annotations
 
-from lmtx.encoder.assembly.build import Built, Material, from_config, word_table
+from lmtx.encoder.assembly.build import Built, Material, from_config, only_words, word_table
 from lmtx.encoder.assembly.spec import EncoderSpec
-from lmtx.errors import InputError
 
 
 def one_way(spec: EncoderSpec, material: Material, before: Built) -> Built:
@@ -26,11 +25,7 @@ def both_ways(spec: EncoderSpec, material: Material, before: Built) -> Built:
 def _build(spec: EncoderSpec, material: Material, *, bidirectional: bool) -> Built:
     from lmtx.encoder.assembly.gru_model import GruConfig, GruModel
 
-    if spec.embedding != ("word",):
-        raise InputError(
-            f"Encoder {spec.encoder!r} reads tokens in their order and takes the embedding 'word' alone; got "
-            f"{', '.join(spec.embedding)}."
-        )
+    only_words(spec)
     width = spec.hidden * (2 if bidirectional else 1)
     config = GruConfig(
         vocab_size=len(material.tokeniser),

@@ -6,10 +6,9 @@ al., Supervised Learning of Universal Sentence Representations, EMNLP 2017.
 
 from __future__ import annotations
 
-from lmtx.encoder.assembly.build import Built, Material
+from lmtx.encoder.assembly.build import Built, Material, only_words
 from lmtx.encoder.assembly.embeddings import embed
 from lmtx.encoder.assembly.spec import EncoderSpec
-from lmtx.errors import InputError
 
 
 def one_way(spec: EncoderSpec, material: Material, before: Built) -> Built:
@@ -27,11 +26,7 @@ def both_ways(spec: EncoderSpec, material: Material, before: Built) -> Built:
 def _build(spec: EncoderSpec, material: Material, *, bidirectional: bool) -> Built:
     from sentence_transformers.sentence_transformer.modules import LSTM
 
-    if spec.embedding != ("word",):
-        raise InputError(
-            f"Encoder {spec.encoder!r} reads tokens in their order and takes the embedding 'word' alone; got "
-            f"{', '.join(spec.embedding)}."
-        )
+    only_words(spec)
     embedded = embed(spec, material)
     module = LSTM(embedded.width, spec.hidden, spec.layers, bidirectional=bidirectional)
     return Built((*embedded.modules, module), spec.hidden * (2 if bidirectional else 1))
